@@ -1,0 +1,14 @@
+//! Figures, always as a ratio to a peer or a ceiling that is measured in the same run.
+//!
+//! Each bench is a function from its options to a report, so that a test can run it small; the
+//! binary `bench` prints the reports. Every run checks what it measured: a figure of something that
+//! did not happen as it should is an error.
+
+mod consumer;
+mod cpu;
+mod database;
+pub mod drain;
+mod log;
+mod progress;
+mod servers;
+mod workload;

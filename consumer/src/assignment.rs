@@ -1,0 +1,197 @@
+//! Which partitions this member reads, from where, and for which claim.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use resilience::Backoff;
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+
+use crate::chunk::Claim;
+use crate::claim::{Claimer, Granted};
+use crate::error::{Class, Error};
+
+/// Where the reader is in one partition.
+#[derive(Debug)]
+pub(crate) struct Position {
+    pub(crate) claim: Claim,
+    pub(crate) writer: usize,
+    /// The offset that must come next.
+    pub(crate) expected: i64,
+    /// An offset that came instead, once.
+    pub(crate) suspected: Option<i64>,
+}
+
+/// Why partitions are claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claiming {
+    /// The group has just given them to us, and waits for us to take them.
+    Assigned,
+    /// The group thinks we have them, but somebody else had claimed them.
+    Again,
+}
+
+/// A claim under way.
+struct Wanted {
+    id: u64,
+    claiming: Claiming,
+    /// Those of its partitions that were not revoked meanwhile.
+    partitions: Vec<i32>,
+    cancelled: Arc<AtomicBool>,
+}
+
+type Answer = (u64, Result<Vec<Granted>, Error>);
+
+/// The reader's partitions.
+pub(crate) struct Assignment {
+    /// By partition number; the reader looks here at every message.
+    positions: Vec<Option<Position>>,
+    claimer: Arc<Claimer>,
+    backoff: Backoff,
+    runtime: Handle,
+    under_way: Vec<Wanted>,
+    claims_made: u64,
+    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+}
+
+impl Assignment {
+    pub(crate) fn new(claimer: Claimer, backoff: Backoff, runtime: Handle) -> Self {
+        Self {
+            positions: Vec::new(),
+            claimer: Arc::new(claimer),
+            backoff,
+            runtime,
+            under_way: Vec::new(),
+            claims_made: 0,
+            answers: mpsc::channel(),
+        }
+    }
+
+    /// Partitions that are being read.
+    pub(crate) fn len(&self) -> usize {
+        self.positions.iter().flatten().count()
+    }
+
+    pub(crate) fn position(&mut self, partition: i32) -> Option<&mut Position> {
+        self.positions
+            .get_mut(usize::try_from(partition).ok()?)?
+            .as_mut()
+    }
+
+    /// Where a paused partition goes on.
+    pub(crate) fn resume(&mut self, partition: i32) -> Option<i64> {
+        let position = self.position(partition)?;
+        position.suspected = None;
+        Some(position.expected)
+    }
+
+    /// Starts to claim, in the background: `poll` must go on meanwhile.
+    pub(crate) fn claim(&mut self, partitions: Vec<i32>, claiming: Claiming) {
+        self.claims_made += 1;
+        let id = self.claims_made;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (claimer, backoff, answer) =
+            (self.claimer.clone(), self.backoff, self.answers.0.clone());
+        let (asked, stop) = (partitions.clone(), cancelled.clone());
+        self.under_way.push(Wanted {
+            id,
+            claiming,
+            partitions,
+            cancelled,
+        });
+        self.runtime.spawn(async move {
+            let granted = persist(&claimer, backoff, &asked, &stop).await;
+            // If the reader is gone, so is the process.
+            drop(answer.send((id, granted)));
+        });
+    }
+
+    /// The next claim that has been answered, less what was revoked meanwhile: whoever claims that
+    /// next has it, and ours is void.
+    pub(crate) fn granted(&mut self) -> Result<Option<(Claiming, Vec<Granted>)>, Error> {
+        let Ok((id, granted)) = self.answers.1.try_recv() else {
+            return Ok(None);
+        };
+        let Some(at) = self.under_way.iter().position(|wanted| wanted.id == id) else {
+            return Ok(None);
+        };
+        let wanted = self.under_way.swap_remove(at);
+        let mut granted = granted?;
+        granted.retain(|granted| wanted.partitions.contains(&granted.claim.partition));
+        Ok(Some((wanted.claiming, granted)))
+    }
+
+    /// Begins to read a partition that was claimed.
+    pub(crate) fn start(&mut self, granted: Granted, writer: usize) {
+        let Ok(at) = usize::try_from(granted.claim.partition) else {
+            return;
+        };
+        if self.positions.len() <= at {
+            self.positions.resize_with(at + 1, || None);
+        }
+        self.positions[at] = Some(Position {
+            claim: granted.claim,
+            writer,
+            expected: granted.next_offset,
+            suspected: None,
+        });
+    }
+
+    /// Takes no more messages of a partition.
+    pub(crate) fn forget(&mut self, partition: i32) {
+        if let Some(position) = usize::try_from(partition)
+            .ok()
+            .and_then(|at| self.positions.get_mut(at))
+        {
+            *position = None;
+        }
+    }
+
+    /// A partition was revoked: a claim of it that is under way is of no use.
+    pub(crate) fn no_longer_wanted(&mut self, partition: i32) {
+        for wanted in &mut self.under_way {
+            wanted.partitions.retain(|wanted| *wanted != partition);
+            if wanted.partitions.is_empty() {
+                wanted.cancelled.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Claims until it succeeds, is no longer wanted, or cannot succeed.
+async fn persist(
+    claimer: &Claimer,
+    backoff: Backoff,
+    partitions: &[i32],
+    cancelled: &AtomicBool,
+) -> Result<Vec<Granted>, Error> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut failures: u32 = 0;
+    loop {
+        if cancelled.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let error = match claimer.claim(partitions).await {
+            Ok(granted) => {
+                if failures > 0 {
+                    info!(failures, "claiming succeeded");
+                }
+                return Ok(granted);
+            }
+            Err(error) => error,
+        };
+        if error.class() == Class::Bug && !matches!(error, Error::Kafka { .. }) {
+            return Err(error);
+        }
+        failures += 1;
+        if failures.is_power_of_two() {
+            let error = crate::chain(&error);
+            warn!(error, failures, "claiming partitions failed; trying again");
+        }
+        let delay: Duration = backoff.delay(failures, &mut rand::rng());
+        tokio::time::sleep(delay).await;
+    }
+}

@@ -1,0 +1,232 @@
+//! Records on their way from the reader to a writer, copied out of librdkafka's memory once.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rdkafka::Message;
+use rdkafka::message::{BorrowedMessage, Headers as _};
+use schemas::Millis;
+use uuid::Uuid;
+
+/// The right to advance one partition, until somebody else claims it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Claim {
+    pub(crate) partition: i32,
+    pub(crate) owner: Uuid,
+}
+
+/// Offsets from `first` to before `end` that hold no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) first: i64,
+    pub(crate) end: i64,
+}
+
+/// One record as it lies in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    pub(crate) claim: Claim,
+    pub(crate) offset: i64,
+    /// Kafka's timestamp: when it was published. Never decides whether a swipe is live.
+    pub(crate) published_at: Option<Millis>,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: Headers<'a>,
+}
+
+/// A record's headers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Headers<'a> {
+    bytes: &'a [u8],
+    slots: &'a [HeaderSlot],
+    /// False where a name is not UTF-8: they could not be read at all.
+    pub(crate) readable: bool,
+}
+
+/// A few thousand records of any partitions of one writer, in the order they came in.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+    headers: Vec<HeaderSlot>,
+    gaps: Vec<(Claim, Gap)>,
+}
+
+/// Records a chunk holds at most.
+const RECORDS_MAX: usize = 4_096;
+/// Bytes from which on a chunk takes no more.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+
+type Span = Range<u32>;
+
+#[derive(Debug)]
+struct Slot {
+    claim: Claim,
+    offset: i64,
+    published_at: Option<Millis>,
+    key: Option<Span>,
+    value: Option<Span>,
+    headers: Span,
+    headers_readable: bool,
+}
+
+#[derive(Debug)]
+struct HeaderSlot {
+    name: Span,
+    value: Option<Span>,
+}
+
+impl Chunk {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.gaps.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.len() >= RECORDS_MAX || self.bytes.len() >= BYTES_MAX
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn gaps(&self) -> &[(Claim, Gap)] {
+        &self.gaps
+    }
+
+    pub(crate) fn push_gap(&mut self, claim: Claim, gap: Gap) {
+        self.gaps.push((claim, gap));
+    }
+
+    /// Copies a message.
+    pub(crate) fn push(&mut self, claim: Claim, message: &BorrowedMessage<'_>) {
+        let first_header = self.headers.len();
+        let kept = self.bytes.len();
+        // rdkafka panics on a header name that is not UTF-8, which anyone can publish: such a
+        // record is to become a dead letter, not the end of this process.
+        let copied = catch_unwind(AssertUnwindSafe(|| {
+            for header in message
+                .headers()
+                .into_iter()
+                .flat_map(|headers| headers.iter())
+            {
+                self.push_header(header.key, header.value);
+            }
+        }));
+        if copied.is_err() {
+            self.headers.truncate(first_header);
+            self.bytes.truncate(kept);
+        }
+        let published_at = message.timestamp().to_millis().map(Millis::from_unix_ms);
+        let (key, value) = (message.key(), message.payload());
+        self.finish(
+            claim,
+            message.offset(),
+            published_at,
+            key,
+            value,
+            first_header,
+            copied.is_ok(),
+        );
+    }
+
+    /// Puts a record together from its parts.
+    #[cfg(test)]
+    pub(crate) fn push_parts(
+        &mut self,
+        claim: Claim,
+        offset: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) {
+        let first_header = self.headers.len();
+        headers
+            .iter()
+            .for_each(|(name, value)| self.push_header(name, Some(value)));
+        self.finish(claim, offset, None, key, value, first_header, true);
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.slots.iter().map(|slot| Record {
+            claim: slot.claim,
+            offset: slot.offset,
+            published_at: slot.published_at,
+            key: slot.key.as_ref().map(|span| slice(&self.bytes, span)),
+            value: slot.value.as_ref().map(|span| slice(&self.bytes, span)),
+            headers: Headers {
+                bytes: &self.bytes,
+                slots: &self.headers[slot.headers.start as usize..slot.headers.end as usize],
+                readable: slot.headers_readable,
+            },
+        })
+    }
+
+    fn push_header(&mut self, name: &str, value: Option<&[u8]>) {
+        let name = self.keep(name.as_bytes());
+        let value = value.map(|value| self.keep(value));
+        self.headers.push(HeaderSlot { name, value });
+    }
+
+    #[allow(clippy::too_many_arguments)] // the parts of a record, once
+    fn finish(
+        &mut self,
+        claim: Claim,
+        offset: i64,
+        published_at: Option<Millis>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        first_header: usize,
+        headers_readable: bool,
+    ) {
+        let key = key.map(|key| self.keep(key));
+        let value = value.map(|value| self.keep(value));
+        let headers = first_header as u32..self.headers.len() as u32;
+        self.slots.push(Slot {
+            claim,
+            offset,
+            published_at,
+            key,
+            value,
+            headers,
+            headers_readable,
+        });
+    }
+
+    fn keep(&mut self, part: &[u8]) -> Span {
+        // A chunk has a few MiB and one record more, which a broker bounds: far below 4 GiB.
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(part);
+        start..self.bytes.len() as u32
+    }
+}
+
+impl<'a> Headers<'a> {
+    /// The last header of that name: what Kafka's own clients take where there are several.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a [u8]> {
+        let slot = self
+            .slots
+            .iter()
+            .rev()
+            .find(|slot| slice(self.bytes, &slot.name) == name.as_bytes())?;
+        slot.value.as_ref().map(|span| slice(self.bytes, span))
+    }
+
+    /// All of them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        let bytes = self.bytes;
+        self.slots.iter().map(move |slot| {
+            (
+                slice(bytes, &slot.name),
+                slot.value.as_ref().map(|span| slice(bytes, span)),
+            )
+        })
+    }
+}
+
+fn slice<'a>(bytes: &'a [u8], span: &Span) -> &'a [u8] {
+    &bytes[span.start as usize..span.end as usize]
+}

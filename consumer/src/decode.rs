@@ -1,0 +1,194 @@
+//! Bytes to event, or to the reason why not. Pure.
+
+use schemas::{DeadLetterReason, EVENT_BYTES_MAX, Millis, Swipe, headers};
+use uuid::Uuid;
+
+use crate::chunk::{Claim, Record};
+
+/// A swipe with its place in the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Event<'a> {
+    pub(crate) record: Record<'a>,
+    pub(crate) swipe: Swipe<'a>,
+    /// It carries a replay header: it corrects history and never opens a door.
+    pub(crate) replay: bool,
+}
+
+/// Why a record cannot be applied.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    pub(crate) reason: DeadLetterReason,
+    /// In words; never quotes the card.
+    pub(crate) message: String,
+}
+
+/// A record that cannot be applied.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal<'a> {
+    pub(crate) record: Record<'a>,
+    pub(crate) cause: Cause,
+}
+
+impl Event<'_> {
+    pub(crate) fn claim(&self) -> Claim {
+        self.record.claim
+    }
+
+    pub(crate) fn offset(&self) -> i64 {
+        self.record.offset
+    }
+}
+
+impl Cause {
+    pub(crate) fn new(reason: DeadLetterReason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+
+    fn undecodable(message: impl Into<String>) -> Self {
+        Self::new(DeadLetterReason::Undecodable, message)
+    }
+}
+
+/// The days whose events are taken: from the oldest day kept to a day from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) oldest: Millis,
+    pub(crate) newest: Millis,
+}
+
+impl Window {
+    /// How far ahead of our clock an event may lie, in ms.
+    const AHEAD_MS: i64 = 86_400_000;
+
+    pub(crate) fn new(oldest: Millis, now: Millis) -> Self {
+        Self {
+            oldest,
+            newest: Millis::from_unix_ms(now.unix_ms() + Self::AHEAD_MS),
+        }
+    }
+
+    pub(crate) fn holds(&self, at: Millis) -> bool {
+        (self.oldest..=self.newest).contains(&at)
+    }
+}
+
+/// Reads one record of a log with `partitions` partitions.
+pub(crate) fn decode(record: Record<'_>, partitions: i32) -> Result<Event<'_>, Cause> {
+    let value = record
+        .value
+        .ok_or_else(|| Cause::undecodable("the record has no value"))?;
+    if value.len() > EVENT_BYTES_MAX {
+        let message = format!(
+            "the value has {} bytes, may have {EVENT_BYTES_MAX}",
+            value.len()
+        );
+        return Err(Cause::new(DeadLetterReason::Oversize, message));
+    }
+    if !record.headers.readable {
+        return Err(Cause::undecodable("a header's name is not UTF-8"));
+    }
+    if record.headers.get(headers::TYPE) != Some(headers::TYPE_SWIPE_V1.as_bytes()) {
+        let message = format!("{} is not {}", headers::TYPE, headers::TYPE_SWIPE_V1);
+        return Err(Cause::new(DeadLetterReason::UnknownType, message));
+    }
+    let swipe = Swipe::decode(value).map_err(|invalid| Cause::undecodable(invalid.to_string()))?;
+    let id = record
+        .headers
+        .get(headers::ID)
+        .and_then(|id| Uuid::try_parse_ascii(id).ok());
+    if id != Some(swipe.event_id) {
+        return Err(Cause::undecodable(format!(
+            "{} is not the value's event_id",
+            headers::ID
+        )));
+    }
+    if record.key != Some(swipe.card_id.as_bytes()) {
+        let message = "the record's key is not its card_id";
+        return Err(Cause::new(DeadLetterReason::WrongKey, message));
+    }
+    let owed = schemas::partition_of(swipe.card_id.as_bytes(), partitions);
+    if owed != record.claim.partition {
+        let message = format!("the key belongs to partition {owed} (murmur2)");
+        return Err(Cause::new(DeadLetterReason::WrongPartition, message));
+    }
+    let replay = record.headers.get(headers::REPLAY).is_some();
+    Ok(Event {
+        record,
+        swipe,
+        replay,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::Chunk;
+
+    const VALUE: &str = r#"{"event_id":"0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11","card_id":"21",
+        "terminal_id":"t1","occurred_at":"2026-03-01T08:00:00.000Z",
+        "received_at":"2026-03-01T08:00:00.020Z","mode":"online","age_ms":12}"#;
+    const ID: &str = "0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11";
+
+    /// What becomes of a record of a log with four partitions.
+    fn outcome(
+        key: &[u8],
+        value: Option<&[u8]>,
+        ce_type: &str,
+        id: &str,
+    ) -> Option<DeadLetterReason> {
+        let partition = schemas::partition_of(b"21", 4);
+        let mut chunk = Chunk::default();
+        let claim = Claim {
+            partition,
+            owner: Uuid::nil(),
+        };
+        let headers = [
+            (headers::TYPE, ce_type.as_bytes()),
+            (headers::ID, id.as_bytes()),
+        ];
+        chunk.push_parts(claim, 5, Some(key), value, &headers);
+        let record = chunk.records().next().unwrap();
+        decode(record, 4).err().map(|cause| cause.reason)
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        use DeadLetterReason as R;
+        let (swipe, v1) = (Some(VALUE.as_bytes()), headers::TYPE_SWIPE_V1);
+        assert_eq!(outcome(b"21", swipe, v1, ID), None);
+        assert_eq!(outcome(b"21", swipe, v1, &ID.to_uppercase()), None);
+        assert_eq!(outcome(b"21", None, v1, ID), Some(R::Undecodable));
+        assert_eq!(
+            outcome(b"21", Some(b"\xff\x00{"), v1, ID),
+            Some(R::Undecodable)
+        );
+        assert_eq!(
+            outcome(b"21", swipe, "gatelog.swipe.v2", ID),
+            Some(R::UnknownType)
+        );
+        assert_eq!(outcome(b"22", swipe, v1, ID), Some(R::WrongKey));
+        assert_eq!(outcome(b"21", swipe, v1, "x"), Some(R::Undecodable));
+        let large = vec![b' '; EVENT_BYTES_MAX + 1];
+        assert_eq!(outcome(b"21", Some(&large), v1, ID), Some(R::Oversize));
+        let (other, n) = (VALUE.replace("\"21\"", "\"foobar\""), 4);
+        assert_ne!(
+            schemas::partition_of(b"foobar", n),
+            schemas::partition_of(b"21", n)
+        );
+        assert_eq!(
+            outcome(b"foobar", Some(other.as_bytes()), v1, ID),
+            Some(R::WrongPartition)
+        );
+    }
+
+    #[test]
+    fn the_window_ends_a_day_from_now() {
+        let window = Window::new(Millis::from_unix_ms(0), Millis::from_unix_ms(10));
+        assert!(window.holds(Millis::from_unix_ms(0)) && !window.holds(Millis::from_unix_ms(-1)));
+        assert!(window.holds(Millis::from_unix_ms(86_400_010)));
+        assert!(!window.holds(Millis::from_unix_ms(86_400_011)));
+    }
+}

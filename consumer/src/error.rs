@@ -1,0 +1,146 @@
+use thiserror::Error;
+use tokio_postgres::error::SqlState;
+
+/// What can go wrong in the consumer as a whole. What is wrong with one event is no error: it
+/// becomes a dead letter.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Postgres refused or was cut off.
+    #[error("{doing}: {source}")]
+    Postgres {
+        /// What was being done.
+        doing: &'static str,
+        /// Postgres' own error.
+        source: tokio_postgres::Error,
+    },
+    /// A transaction took longer than `batch.timeout_ms`.
+    #[error("a batch took longer than batch.timeout_ms = {0} ms")]
+    BatchTimeout(u64),
+    /// Permissions could not be read.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// Kafka refused, in a way that waiting does not mend.
+    #[error("{doing}: {source}")]
+    Kafka {
+        /// What was being done.
+        doing: &'static str,
+        /// librdkafka's own error.
+        source: rdkafka::error::KafkaError,
+    },
+    /// The stored offset of a partition is not in the log: events were lost, or it is another log.
+    #[error(
+        "the log no longer holds, or never held, the offset that a partition goes on from ({0}); \
+         compare `gatelog offsets show` with the topic"
+    )]
+    OffsetOutOfRange(String),
+    /// This database belongs to another log or group.
+    #[error(
+        "this database belongs to {what} {stored:?}, this consumer is set to {ours:?}; \
+         one database serves one log and one group"
+    )]
+    OtherLog {
+        /// Which of them differs.
+        what: &'static str,
+        /// What `log_topic` holds.
+        stored: String,
+        /// What this consumer found or was told.
+        ours: String,
+    },
+    /// Kafka has no such topic.
+    #[error("Kafka has no topic {0}; run `gatelog setup`")]
+    NoTopic(String),
+    /// The database has no tables, or older ones.
+    #[error(
+        "the database's schema is at version {found}, this program needs {needed}; \
+         run `gatelog setup`"
+    )]
+    Schema {
+        /// What the database has; 0 is nothing at all.
+        found: u32,
+        /// What this program needs.
+        needed: u32,
+    },
+    /// Something that cannot be, if this program is right.
+    #[error("bug: {0}")]
+    Bug(String),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    /// The thread or task that does the work ended without a word.
+    #[error("{0} ended unexpectedly")]
+    Ended(&'static str),
+    /// `/healthz` and its neighbours cannot be served.
+    #[error("serving {address}: {source}")]
+    Status {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// What to do about a failed transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The server is away or overloaded: wait, reconnect, do the same again.
+    Outage,
+    /// Somebody was in the way: do the same again soon.
+    Contention,
+    /// Anything that is not known to pass: stop and say so, never skip an event.
+    Bug,
+}
+
+impl Error {
+    /// Names what was being done when Postgres refused.
+    pub(crate) fn postgres(doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Postgres { doing, source }
+    }
+
+    /// Names what was being done when Kafka refused.
+    pub(crate) fn kafka(doing: &'static str) -> impl FnOnce(rdkafka::error::KafkaError) -> Self {
+        move |source| Self::Kafka { doing, source }
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::Postgres { source, .. } | Self::Registry(registry::Error::Postgres(source)) => {
+                class(source)
+            }
+            Self::BatchTimeout(_) => Class::Outage,
+            _ => Class::Bug,
+        }
+    }
+}
+
+fn class(error: &tokio_postgres::Error) -> Class {
+    let Some(state) = error.code() else {
+        // No SQLSTATE: the connection broke, or could not be made.
+        return Class::Outage;
+    };
+    match *state {
+        SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::LOCK_NOT_AVAILABLE => Class::Contention,
+        // A plan that a change of the schema made stale: prepared anew with the connection.
+        SqlState::FEATURE_NOT_SUPPORTED | SqlState::INVALID_SQL_STATEMENT_NAME => Class::Outage,
+        SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+            Class::Outage
+        }
+        // The day of a row was detached since it was looked for; a CHECK has a name.
+        SqlState::CHECK_VIOLATION
+            if error
+                .as_db_error()
+                .is_some_and(|e| e.constraint().is_none()) =>
+        {
+            Class::Contention
+        }
+        _ if state.code() == OUTSIDE_KEPT_DAYS => Class::Contention,
+        _ => match &state.code()[..2] {
+            "08" | "28" | "53" | "57" | "58" => Class::Outage,
+            _ => Class::Bug,
+        },
+    }
+}
+
+/// SQLSTATE of `ensure_day` for a day that is not kept: the oldest day moved meanwhile.
+const OUTSIDE_KEPT_DAYS: &str = "GL001";

@@ -1,0 +1,178 @@
+//! What the consumer shows on `/metrics`. The doc comments are the help texts.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+use schemas::{DenialReason, Millis};
+
+use crate::error::Error;
+use crate::store::Sorted;
+
+/// The consumer's metrics; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    pub(crate) registry: Registry,
+    /// Events that got their outcome, by outcome.
+    pub(crate) events: IntCounterVec,
+    /// Decisions on new rows and collisions, by decision and primary reason.
+    pub(crate) decisions: IntCounterVec,
+    /// Events of each assigned partition that are not applied yet.
+    pub(crate) lag: IntGaugeVec,
+    /// Events a transaction applied.
+    pub(crate) batch_events: Histogram,
+    /// Time a batch took from its first step to its commit, retries included, in seconds.
+    pub(crate) batch_seconds: Histogram,
+    /// Time from an event's Kafka timestamp to the commit of its outcome, in seconds.
+    pub(crate) publish_to_row_seconds: Histogram,
+    /// Transactions that were tried again because Postgres was away or in the way.
+    pub(crate) batch_retries: IntCounter,
+    /// Batches that were decided again because the permission clock had moved.
+    pub(crate) stale_decisions: IntCounter,
+    /// Claims that were found to be lost.
+    pub(crate) claims_lost: IntCounter,
+    /// Partitions this member has claimed.
+    pub(crate) partitions: IntGauge,
+    /// Times that a writer's queue was full and its partitions were paused.
+    pub(crate) pauses: IntCounter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Result<Self, Error> {
+        Self::build().map_err(|error| Error::Bug(format!("registering metrics: {error}")))
+    }
+
+    fn build() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let make = Maker {
+            registry: &registry,
+        };
+        Ok(Self {
+            events: make.counters(
+                "events_total",
+                "Events that got their outcome, by outcome.",
+                &["outcome"],
+            )?,
+            decisions: make.counters(
+                "decisions_total",
+                "Decisions on new rows and collisions, by decision and primary reason.",
+                &["decision", "reason"],
+            )?,
+            lag: {
+                let opts = make.opts("lag_events", "Events of a partition not applied yet.");
+                make.register(IntGaugeVec::new(opts, &["partition"])?)?
+            },
+            batch_events: make.histogram(
+                "batch_events",
+                "Events a transaction applied.",
+                prometheus::exponential_buckets(1.0, 4.0, 10)?,
+            )?,
+            batch_seconds: make.histogram(
+                "batch_seconds",
+                "Time from a batch's first step to its commit, in seconds.",
+                prometheus::exponential_buckets(0.000_5, 2.0, 16)?,
+            )?,
+            publish_to_row_seconds: make.histogram(
+                "publish_to_row_seconds",
+                "Time from an event's Kafka timestamp to the commit of its outcome, in seconds.",
+                prometheus::exponential_buckets(0.001, 2.0, 18)?,
+            )?,
+            batch_retries: make.counter("batch_retries_total", "Transactions tried again.")?,
+            stale_decisions: make.counter(
+                "stale_decisions_total",
+                "Batches decided again because the permission clock had moved.",
+            )?,
+            claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
+            partitions: {
+                let opts = make.opts("claimed_partitions", "Partitions this member has claimed.");
+                make.register(IntGauge::with_opts(opts)?)?
+            },
+            pauses: make.counter("pauses_total", "Times a writer's partitions were paused.")?,
+            registry,
+        })
+    }
+
+    /// Counts a committed transaction.
+    pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>) {
+        for (outcome, count) in [
+            ("row", sorted.rows.len()),
+            ("collision", sorted.collisions.len()),
+            ("duplicate", sorted.duplicates.len()),
+            ("dead_letter", sorted.dead.len()),
+        ] {
+            if count > 0 {
+                self.events
+                    .with_label_values(&[outcome])
+                    .inc_by(count as u64);
+            }
+        }
+        let collided = sorted.collisions.iter().map(|collision| &collision.judged);
+        let mut primary = [0_u64; DenialReason::ALL.len() + 1];
+        let seconds = self.publish_to_row_seconds.local();
+        let now = Millis::now().unix_ms();
+        for judged in sorted.rows.iter().chain(collided) {
+            primary[judged
+                .reasons
+                .primary()
+                .map_or(DenialReason::ALL.len(), |r| r as usize)] += 1;
+            if let Some(published_at) = judged.event.record.published_at {
+                seconds.observe((now - published_at.unix_ms()).max(0) as f64 / 1_000.0);
+            }
+        }
+        seconds.flush();
+        for (reason, count) in DenialReason::ALL.into_iter().zip(primary) {
+            if count > 0 {
+                self.decisions
+                    .with_label_values(&["denied", reason.as_str()])
+                    .inc_by(count);
+            }
+        }
+        let granted = primary[DenialReason::ALL.len()];
+        self.decisions
+            .with_label_values(&["granted", ""])
+            .inc_by(granted);
+    }
+}
+
+/// Registers metrics under our prefix.
+struct Maker<'r> {
+    registry: &'r Registry,
+}
+
+impl Maker<'_> {
+    fn opts(&self, name: &str, help: &str) -> Opts {
+        Opts::new(format!("gatelog_consumer_{name}"), help)
+    }
+
+    fn register<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: M,
+    ) -> prometheus::Result<M> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.register(IntCounter::with_opts(self.opts(name, help))?)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(self.opts(name, help), labels)?)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: Vec<f64>,
+    ) -> prometheus::Result<Histogram> {
+        let name = format!("gatelog_consumer_{name}");
+        self.register(Histogram::with_opts(
+            HistogramOpts::new(name, help).buckets(buckets),
+        )?)
+    }
+}

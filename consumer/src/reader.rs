@@ -1,0 +1,417 @@
+//! The reader: one OS thread that polls Kafka, follows the group's assignments and deals chunks of
+//! records to the writers.
+//!
+//! No future per message, no timer: it blocks in `poll`, then drains what is queued and hands it
+//! over. A writer that falls behind has its partitions paused, and polling goes on.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::assignment::{Assignment, Claiming};
+use crate::chunk::Gap;
+use crate::claim::Claims;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::outlet::Outlets;
+
+/// What the group asks of us, in the order in which it came.
+#[derive(Debug)]
+pub(crate) enum Rebalance {
+    Assign(Vec<i32>),
+    Revoke(Vec<i32>),
+}
+
+/// Callbacks of librdkafka: each becomes an entry in a list that the reader works off.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    claims: Arc<Claims>,
+    metrics: Metrics,
+    lag: Arc<std::sync::atomic::AtomicI64>,
+    topic: String,
+}
+
+impl Follow {
+    pub(crate) fn new(
+        topic: String,
+        claims: Arc<Claims>,
+        metrics: Metrics,
+        lag: Arc<std::sync::atomic::AtomicI64>,
+    ) -> Self {
+        Self {
+            rebalances: Mutex::default(),
+            claims,
+            metrics,
+            lag,
+            topic,
+        }
+    }
+
+    fn push(&self, rebalance: Rebalance) {
+        self.rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(rebalance);
+    }
+
+    fn pop(&self) -> Option<Rebalance> {
+        self.rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+}
+
+impl ClientContext for Follow {
+    fn stats(&self, statistics: Statistics) {
+        let Some(topic) = statistics.topics.get(&self.topic) else {
+            return;
+        };
+        let mut total = 0;
+        for (partition, next) in self.claims.next_offsets() {
+            let Some(ends) = topic.partitions.get(&partition) else {
+                continue;
+            };
+            let lag = (ends.hi_offset - next).max(0);
+            self.metrics
+                .lag
+                .with_label_values(&[&partition.to_string()])
+                .set(lag);
+            total += lag;
+        }
+        self.lag.store(total, Ordering::Relaxed);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl ConsumerContext for Follow {
+    /// Assignments wait until they are claimed in Postgres: `incremental_assign` is called by the
+    /// reader, with the offsets that the claims gave. Revocations are obeyed at once; whatever of
+    /// them is under way is stopped by the fence.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        tpl: &mut TopicPartitionList,
+    ) {
+        let partitions: Vec<i32> = tpl.elements().iter().map(|e| e.partition()).collect();
+        if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            return self.push(Rebalance::Assign(partitions));
+        }
+        let cooperative = matches!(
+            consumer.rebalance_protocol(),
+            RebalanceProtocol::Cooperative
+        );
+        let obeyed = if cooperative {
+            consumer.incremental_unassign(tpl)
+        } else {
+            consumer.unassign()
+        };
+        if let Err(error) = obeyed {
+            warn!(%error, "giving partitions back");
+        }
+        self.push(Rebalance::Revoke(partitions));
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            debug!(%error, "the hint for lag tools was not taken");
+        }
+    }
+}
+
+/// The reader's thread.
+pub(crate) struct Reader {
+    pub(crate) consumer: Arc<BaseConsumer<Follow>>,
+    pub(crate) topic: String,
+    pub(crate) assignment: Assignment,
+    pub(crate) outlets: Outlets,
+    pub(crate) claims: Arc<Claims>,
+    pub(crate) reclaim_after: Duration,
+    pub(crate) metrics: Metrics,
+    /// Whether the group has ever given us an assignment; for `/readyz`.
+    pub(crate) assigned: Arc<AtomicBool>,
+    pub(crate) stop: watch::Receiver<bool>,
+    /// Turns true when the writers have ended.
+    pub(crate) writers_done: watch::Receiver<bool>,
+    pub(crate) shutdown_timeout: Duration,
+    /// When a passing error was last worth a line.
+    pub(crate) complained: Option<Instant>,
+}
+
+/// How long `poll` may block: how late we look at anything but messages.
+const POLL: Duration = Duration::from_millis(100);
+/// The same while a writer's queue is full.
+const POLL_BLOCKED: Duration = Duration::from_millis(5);
+/// How often the offsets that are done are told to Kafka, as a hint for lag tools.
+const HINT_EVERY: Duration = Duration::from_secs(5);
+/// How often an outage of Kafka is worth a line in the log.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
+
+impl Reader {
+    /// Polls until told to stop, then lets the writers finish and leaves the group.
+    ///
+    /// # Errors
+    /// Whatever waiting does not mend.
+    pub(crate) fn run(mut self) -> Result<(), Error> {
+        let outcome = self.follow_the_log();
+        self.outlets.close();
+        let deadline = Instant::now() + self.shutdown_timeout;
+        // Still a member while the last batch is written: the claim is ours until it is done.
+        while outcome.is_ok() && !*self.writers_done.borrow() && Instant::now() < deadline {
+            drop(self.consumer.poll(POLL_BLOCKED));
+        }
+        self.hint(CommitMode::Sync);
+        info!("leaving the group");
+        outcome
+    }
+
+    fn follow_the_log(&mut self) -> Result<(), Error> {
+        let consumer = self.consumer.clone();
+        let mut hinted = Instant::now();
+        let mut looked = Instant::now();
+        while !*self.stop.borrow() {
+            match consumer.poll(self.patience()) {
+                Some(Ok(message)) => self.take(&message)?,
+                Some(Err(error)) => self.trouble(&error)?,
+                None => {
+                    self.outlets.hand_over_all();
+                    self.look_around()?;
+                    looked = Instant::now();
+                }
+            }
+            // Under load `poll` always has a message: look up now and then.
+            if self.outlets.is_blocked() || looked.elapsed() > POLL {
+                self.look_around()?;
+                looked = Instant::now();
+            }
+            if hinted.elapsed() > HINT_EVERY {
+                self.hint(CommitMode::Async);
+                hinted = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        if self.outlets.is_blocked() {
+            POLL_BLOCKED
+        } else if self.outlets.has_pending() {
+            Duration::ZERO
+        } else {
+            POLL
+        }
+    }
+
+    /// Everything but messages: rebalances, claims that came or went, writers that caught up.
+    fn look_around(&mut self) -> Result<(), Error> {
+        while let Some(rebalance) = self.consumer.context().pop() {
+            match rebalance {
+                Rebalance::Assign(partitions) => {
+                    info!(?partitions, "assigned; claiming");
+                    self.assignment.claim(partitions, Claiming::Assigned);
+                }
+                Rebalance::Revoke(partitions) => self.revoke(&partitions),
+            }
+        }
+        let due = self.claims.due(self.reclaim_after);
+        if !due.is_empty() {
+            warn!(partitions = ?due, "claims were lost, but the group assigns them here; claiming again");
+            due.iter()
+                .for_each(|partition| self.assignment.forget(*partition));
+            self.assignment.claim(due, Claiming::Again);
+        }
+        while let Some((claiming, granted)) = self.assignment.granted()? {
+            self.start(claiming, &granted)?;
+        }
+        for partition in self.outlets.unblock() {
+            // What librdkafka had queued for it was dropped with the pause: go back to where we are.
+            if let Some(offset) = self.assignment.resume(partition) {
+                self.seek(partition, offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        claiming: Claiming,
+        granted: &[crate::claim::Granted],
+    ) -> Result<(), Error> {
+        let mut list = TopicPartitionList::new();
+        for granted in granted {
+            let partition = granted.claim.partition;
+            let writer = self.outlets.deal(partition);
+            self.assignment.start(*granted, writer);
+            self.claims.hold(granted.claim, granted.next_offset);
+            info!(partition, next_offset = granted.next_offset, "claimed");
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(granted.next_offset))
+                .map_err(Error::kafka("assigning partitions"))?;
+        }
+        self.metrics.partitions.set(self.assignment.len() as i64);
+        match claiming {
+            Claiming::Assigned => {
+                let cooperative = matches!(
+                    self.consumer.rebalance_protocol(),
+                    RebalanceProtocol::Cooperative
+                );
+                let assigned = if cooperative {
+                    self.consumer.incremental_assign(&list)
+                } else {
+                    self.consumer.assign(&list)
+                };
+                assigned.map_err(Error::kafka("assigning partitions"))?;
+                // A partition that was paused when it was revoked comes back paused.
+                self.consumer
+                    .resume(&list)
+                    .map_err(Error::kafka("assigning partitions"))?;
+                self.assigned.store(true, Ordering::Relaxed);
+            }
+            Claiming::Again => {
+                for granted in granted {
+                    self.seek(granted.claim.partition, granted.next_offset)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn revoke(&mut self, partitions: &[i32]) {
+        info!(?partitions, "revoked");
+        for partition in partitions {
+            self.assignment.forget(*partition);
+            self.assignment.no_longer_wanted(*partition);
+            self.outlets.take_back(*partition);
+            self.claims.release(*partition);
+            // The gauge of a partition that is somebody else's would stand still for ever.
+            drop(
+                self.metrics
+                    .lag
+                    .remove_label_values(&[&partition.to_string()]),
+            );
+        }
+        self.metrics.partitions.set(self.assignment.len() as i64);
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
+        let partition = message.partition();
+        // Messages of a revoked partition still arrive (librdkafka#1359).
+        let Some(position) = self.assignment.position(partition) else {
+            return Ok(());
+        };
+        let (expected, offset) = (position.expected, message.offset());
+        if offset < expected || self.outlets.is_full(position.writer) {
+            return Ok(());
+        }
+        if offset > expected {
+            // Believed only when a second fetch shows the same.
+            if position.suspected != Some(offset) {
+                position.suspected = Some(offset);
+                info!(
+                    partition,
+                    expected, offset, "offsets are missing; fetching again"
+                );
+                return self.seek(partition, expected);
+            }
+            warn!(
+                partition,
+                first = expected,
+                end = offset,
+                "no events at these offsets"
+            );
+            let gap = Gap {
+                first: expected,
+                end: offset,
+            };
+            self.outlets
+                .pending(position.writer)
+                .push_gap(position.claim, gap);
+        }
+        position.suspected = None;
+        position.expected = offset + 1;
+        let (writer, claim) = (position.writer, position.claim);
+        self.outlets.pending(writer).push(claim, message);
+        if self.outlets.pending(writer).is_full() && !self.outlets.hand_over(writer) {
+            self.metrics.pauses.inc();
+            self.outlets.block(writer, &self.consumer, &self.topic);
+        }
+        Ok(())
+    }
+
+    fn seek(&self, partition: i32, offset: i64) -> Result<(), Error> {
+        match self.consumer.seek(
+            &self.topic,
+            partition,
+            Offset::Offset(offset),
+            Duration::ZERO,
+        ) {
+            // Not fetched yet, or no longer: the assignment brings its own offset.
+            Err(KafkaError::Seek(reason)) => {
+                debug!(partition, offset, reason, "seek was not taken");
+                Ok(())
+            }
+            other => other.map_err(Error::kafka("going back in the log")),
+        }
+    }
+
+    fn hint(&self, mode: CommitMode) {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in self.claims.next_offsets() {
+            drop(list.add_partition_offset(&self.topic, partition, Offset::Offset(next)));
+        }
+        if list.count() > 0
+            && let Err(error) = self.consumer.commit(&list, mode)
+        {
+            debug!(%error, "the hint for lag tools was not taken");
+        }
+    }
+
+    /// Errors that `poll` returns: most of them pass, and librdkafka goes on by itself.
+    fn trouble(&mut self, error: &KafkaError) -> Result<(), Error> {
+        use RDKafkaErrorCode as Code;
+        match error {
+            KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                return Err(Error::OffsetOutOfRange(error.to_string()));
+            }
+            KafkaError::MessageConsumptionFatal(_)
+            | KafkaError::MessageConsumption(
+                Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed,
+            ) => {
+                return Err(Error::Kafka {
+                    doing: "reading the log",
+                    source: error.clone(),
+                });
+            }
+            passing
+                if self
+                    .complained
+                    .is_none_or(|at| at.elapsed() > COMPLAIN_EVERY) =>
+            {
+                warn!(error = %passing, "Kafka: going on when it is back");
+                self.complained = Some(Instant::now());
+            }
+            passing => debug!(error = %passing, "Kafka"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,285 @@
+//! Puts the parts together and takes them apart again.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::assignment::Assignment;
+use crate::claim::{Claimer, Claims};
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::outlet::Outlets;
+use crate::pipeline::Pipeline;
+use crate::reader::{Follow, Reader};
+use crate::settings::{Group, Protocol, Settings};
+use crate::start;
+use crate::store::Connector;
+use crate::writer::Writer;
+
+/// What `/readyz` looks at.
+#[derive(Debug, Default)]
+struct Readiness {
+    assigned: Arc<AtomicBool>,
+    postgres_answers: Arc<AtomicBool>,
+    lag: Arc<AtomicI64>,
+}
+
+/// Runs a consumer until `stop` turns true, then leaves in good order.
+///
+/// `listening` is told the address of `/healthz`, `/readyz` and `/metrics`.
+///
+/// # Errors
+/// Whatever waiting does not mend.
+pub async fn run(
+    settings: Settings,
+    stop: watch::Receiver<bool>,
+    listening: impl FnOnce(std::net::SocketAddr),
+) -> Result<(), Error> {
+    let settings = Arc::new(settings);
+    let metrics = Metrics::new()?;
+    let ready = Readiness::default();
+    let pages = serve(&settings, &metrics, &ready).await?;
+    listening(pages);
+
+    let work = work(&settings, &metrics, &ready, stop.clone());
+    let mut stopped = stop;
+    tokio::select! {
+        // While it works, `work` itself sees to the end; before, nothing needs one.
+        biased;
+        outcome = work => outcome,
+        () = async {
+            drop(stopped.wait_for(|stop| *stop).await);
+            // Longer than any good order takes.
+            let patience = settings.batch.shutdown_timeout_ms.saturating_mul(2) + 2_000;
+            tokio::time::sleep(Duration::from_millis(patience)).await;
+        } => Err(Error::Ended("waiting for the last batch")),
+    }
+}
+
+async fn work(
+    settings: &Arc<Settings>,
+    metrics: &Metrics,
+    ready: &Readiness,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let connector = Arc::new(Connector::new(settings)?);
+    let claims = Arc::new(Claims::default());
+    let topic = settings.topic.swipes.clone();
+    let follow = Follow::new(
+        topic.clone(),
+        claims.clone(),
+        metrics.clone(),
+        ready.lag.clone(),
+    );
+    let consumer = Arc::new(connect(settings, connector.member(), follow)?);
+
+    let started = async {
+        start::postgres(&connector, settings).await?;
+        start::log(&connector, &consumer, settings).await
+    };
+    let log = tokio::select! {
+        log = started => log?,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
+    info!(
+        member = connector.member(),
+        topic,
+        partitions = log.partitions,
+        "joining the group"
+    );
+
+    let (writers_done, writers_done_seen) = watch::channel(false);
+    let mut writers = JoinSet::new();
+    let mut senders = Vec::new();
+    for _ in 0..settings.batch.writers {
+        let (sender, chunks) = mpsc::channel(settings.batch.queue_chunks_max);
+        senders.push(sender);
+        let writer = Writer {
+            settings: settings.clone(),
+            connector: connector.clone(),
+            claims: claims.clone(),
+            pipeline: Pipeline::new(
+                settings.decision.clone(),
+                log.partitions,
+                log.log_id,
+                metrics.clone(),
+            ),
+            chunks,
+            postgres_answers: ready.postgres_answers.clone(),
+            stop: stop.clone(),
+        };
+        writers.spawn(writer.run());
+    }
+    consumer
+        .subscribe(&[&topic])
+        .map_err(Error::kafka("joining the group"))?;
+    let claimer = Claimer {
+        connector,
+        consumer: consumer.clone(),
+        topic: topic.clone(),
+        wait: Duration::from_millis(settings.batch.claim_wait_ms),
+    };
+    let (reader_stop, reader_stop_seen) = watch::channel(false);
+    let reader = Reader {
+        assignment: Assignment::new(claimer, settings.retry, Handle::current()),
+        outlets: Outlets::new(senders, consumer.clone(), topic.clone()),
+        consumer,
+        topic,
+        claims,
+        reclaim_after: Duration::from_millis(settings.group.reclaim_after_ms),
+        metrics: metrics.clone(),
+        assigned: ready.assigned.clone(),
+        stop: reader_stop_seen,
+        writers_done: writers_done_seen,
+        shutdown_timeout: Duration::from_millis(settings.batch.shutdown_timeout_ms),
+        complained: None,
+    };
+    let reader = spawn_reader(reader)?;
+    finish(reader, writers, &reader_stop, &writers_done, stop).await
+}
+
+/// Waits for the end: a wish to stop, or the first part that fails, which ends the others.
+async fn finish(
+    mut reader: oneshot::Receiver<Result<(), Error>>,
+    mut writers: JoinSet<Result<(), Error>>,
+    reader_stop: &watch::Sender<bool>,
+    writers_done: &watch::Sender<bool>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let ended = |_| Error::Ended("the reader's thread");
+    let first = tokio::select! {
+        outcome = &mut reader => {
+            writers.abort_all();
+            return outcome.map_err(ended)?;
+        }
+        Some(outcome) = writers.join_next() => outcome,
+        _ = stop.wait_for(|stop| *stop) => Ok(Ok(())),
+    };
+    reader_stop.send_replace(true);
+    let failed = matches!(first, Ok(Err(_)) | Err(_));
+    let mut outcome = first.unwrap_or(Err(Error::Ended("a writer")));
+    if failed {
+        // The other writers' batches are whole or not at all; nothing waits for them.
+        writers.abort_all();
+    }
+    while let Some(next) = writers.join_next().await {
+        if let (Ok(()), Ok(Err(error))) = (&outcome, next) {
+            outcome = Err(error);
+        }
+    }
+    writers_done.send_replace(true);
+    let read = reader.await.map_err(ended)?;
+    outcome.and(read)
+}
+
+fn spawn_reader(reader: Reader) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+    let (sender, outcome) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("reader".to_owned())
+        .spawn(move || {
+            // Nobody listens only if the process is ending anyway.
+            drop(sender.send(reader.run()));
+        })
+        .map_err(|error| Error::Bug(format!("starting the reader's thread: {error}")))?;
+    Ok(outcome)
+}
+
+fn connect(
+    settings: &Settings,
+    member: &str,
+    follow: Follow,
+) -> Result<BaseConsumer<Follow>, Error> {
+    let Group {
+        id,
+        protocol,
+        session_timeout_ms,
+        heartbeat_interval_ms,
+        ..
+    } = &settings.group;
+    let mut config = settings
+        .kafka
+        .client_config(&format!("gatelog-consumer {member}"));
+    config
+        .set("group.id", id)
+        // Progress is Postgres' business; Kafka only gets a hint for lag tools.
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // A stored offset that the log does not hold is loss: an error, never a silent reset.
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .set("check.crcs", "true")
+        .set("fetch.min.bytes", "1")
+        .set("fetch.wait.max.ms", "100")
+        // The default of a second stalls a drain (librdkafka#2879).
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.min.messages", "50000")
+        .set("statistics.interval.ms", "1000");
+    match protocol {
+        Protocol::Classic => config
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", session_timeout_ms.to_string())
+            .set("heartbeat.interval.ms", heartbeat_interval_ms.to_string()),
+        Protocol::Consumer => config.set("group.protocol", "consumer"),
+    };
+    quiet_panics_of_the_reader();
+    config
+        .create_with_context(follow)
+        .map_err(Error::kafka("starting librdkafka"))
+}
+
+/// A header name that is not UTF-8 makes rdkafka panic, which the reader catches and turns into a
+/// dead letter: no reason to fill the log with backtraces. Other threads panic as loudly as ever.
+fn quiet_panics_of_the_reader() {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let foreign = panic
+                .location()
+                .is_some_and(|at| at.file().contains("rdkafka"));
+            if !(foreign && std::thread::current().name() == Some("reader")) {
+                loud(panic);
+            }
+        }));
+    });
+}
+
+async fn serve(
+    settings: &Settings,
+    metrics: &Metrics,
+    ready: &Readiness,
+) -> Result<std::net::SocketAddr, Error> {
+    let address = settings.status.listen;
+    let failed = |source| Error::Status { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let (assigned, answers, lag) = (
+        ready.assigned.clone(),
+        ready.postgres_answers.clone(),
+        ready.lag.clone(),
+    );
+    let lag_max = settings.status.ready_lag_max;
+    let look = move || {
+        if !answers.load(Ordering::Relaxed) {
+            return Err("Postgres does not answer".to_owned());
+        }
+        if !assigned.load(Ordering::Relaxed) {
+            return Err("no partitions assigned yet".to_owned());
+        }
+        match u64::try_from(lag.load(Ordering::Relaxed)) {
+            Ok(lag) if lag > lag_max => Err(format!("{lag} events behind, the limit is {lag_max}")),
+            _ => Ok(()),
+        }
+    };
+    let router = telemetry::status::router(metrics.registry.clone(), Arc::new(look));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(bound)
+}

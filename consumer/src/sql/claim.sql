@@ -1,0 +1,12 @@
+WITH locked AS (
+    SELECT log_partition
+    FROM consumer_offset
+    WHERE log_partition = ANY ($1::int[])
+    ORDER BY log_partition
+    FOR UPDATE
+)
+UPDATE consumer_offset c
+SET owner = $2::uuid, owner_name = $3::text, claimed_at = clock_timestamp()
+FROM locked l
+WHERE c.log_partition = l.log_partition
+RETURNING c.log_partition, c.next_offset

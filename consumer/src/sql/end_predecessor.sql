@@ -1,0 +1,5 @@
+-- Ends the sessions of our own kind that the session $1 waits for.
+SELECT a.application_name, pg_terminate_backend(a.pid)
+FROM pg_stat_activity a
+WHERE a.pid = ANY (pg_blocking_pids($1::int))
+  AND starts_with(a.application_name, $2::text)

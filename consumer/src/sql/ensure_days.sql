@@ -1,0 +1,1 @@
+SELECT ensure_day(date 'epoch' + d) FROM unnest($1::int[]) AS d

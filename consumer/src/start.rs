@@ -1,0 +1,167 @@
+//! Before the first event: both servers are there, and they belong together.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rng;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::error::{Class, Error};
+use crate::reader::Follow;
+use crate::settings::Settings;
+use crate::store::Connector;
+
+/// The log this database belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// Namespace of ids that are derived from offsets.
+    pub(crate) log_id: Uuid,
+    /// Partitions of the topic.
+    pub(crate) partitions: i32,
+}
+
+/// How long one question to Kafka may take.
+const ASK: Duration = Duration::from_secs(5);
+
+/// Waits, for ever if need be, until Postgres answers with the schema that this program needs.
+pub(crate) async fn postgres(connector: &Connector, settings: &Settings) -> Result<(), Error> {
+    let schema = || async {
+        let client = connector.connect().await?;
+        let sql = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
+        let read = async {
+            if !client.query_one(sql, &[]).await?.get::<_, bool>(0) {
+                return Ok(0);
+            }
+            let sql = "SELECT coalesce(max(version), 0)::int FROM refinery_schema_history";
+            Ok(client.query_one(sql, &[]).await?.get::<_, i32>(0) as u32)
+        };
+        let found = read
+            .await
+            .map_err(Error::postgres("reading the schema's version"))?;
+        let needed = migrations::latest();
+        if found < needed {
+            Err(Error::Schema { found, needed })
+        } else {
+            Ok(())
+        }
+    };
+    let passing =
+        |error: &Error| matches!(error, Error::Schema { .. }) || error.class() != Class::Bug;
+    wait_for("Postgres", settings, schema, passing).await
+}
+
+/// Waits, for ever if need be, until Kafka has the topic; then holds the two against each other.
+pub(crate) async fn log(
+    connector: &Connector,
+    consumer: &Arc<BaseConsumer<Follow>>,
+    settings: &Settings,
+) -> Result<Log, Error> {
+    let topic = &settings.topic.swipes;
+    let ask = || async {
+        let (consumer, topic) = (consumer.clone(), topic.clone());
+        tokio::task::spawn_blocking(move || {
+            let metadata = consumer
+                .fetch_metadata(Some(&topic), ASK)
+                .map_err(Error::kafka("asking Kafka for the topic"))?;
+            let partitions = metadata
+                .topics()
+                .first()
+                .map_or(0, |t| t.partitions().len());
+            let cluster_id = consumer.client().fetch_cluster_id(ASK).unwrap_or_default();
+            if partitions == 0 {
+                Err(Error::NoTopic(topic))
+            } else {
+                Ok((cluster_id, partitions))
+            }
+        })
+        .await
+        .map_err(|_| Error::Ended("asking Kafka"))?
+    };
+    let passing = |error: &Error| matches!(error, Error::Kafka { .. } | Error::NoTopic(_));
+    let (cluster_id, partitions) = wait_for("Kafka", settings, ask, passing).await?;
+    let partitions =
+        i32::try_from(partitions).map_err(|_| Error::Bug(format!("{partitions} partitions")))?;
+    let pin = || pin(connector, settings, &cluster_id, partitions);
+    wait_for("Postgres", settings, pin, |error| {
+        error.class() != Class::Bug
+    })
+    .await
+}
+
+/// Pins the database to this log, or finds that it was pinned to another.
+async fn pin(
+    connector: &Connector,
+    settings: &Settings,
+    cluster_id: &str,
+    partitions: i32,
+) -> Result<Log, Error> {
+    let doing = "comparing the log with log_topic";
+    let client = connector.connect().await?;
+    let (topic, group) = (&settings.topic.swipes, &settings.group.id);
+    client
+        .execute(
+            include_str!("sql/pin_log.sql"),
+            &[&cluster_id, topic, &partitions, group],
+        )
+        .await
+        .map_err(Error::postgres(doing))?;
+    let sql = "SELECT log_id, cluster_id, topic, partitions, consumer_group FROM log_topic";
+    let row = client
+        .query_one(sql, &[])
+        .await
+        .map_err(Error::postgres(doing))?;
+    for (what, stored, ours) in [
+        (
+            "Kafka cluster",
+            row.get::<_, String>(1),
+            cluster_id.to_owned(),
+        ),
+        ("topic", row.get(2), topic.clone()),
+        (
+            "partition count",
+            row.get::<_, i32>(3).to_string(),
+            partitions.to_string(),
+        ),
+        ("consumer group", row.get(4), group.clone()),
+    ] {
+        if stored != ours {
+            return Err(Error::OtherLog { what, stored, ours });
+        }
+    }
+    Ok(Log {
+        log_id: row.get(0),
+        partitions,
+    })
+}
+
+/// Tries until it works; says once what it waits for, and then at every doubling.
+async fn wait_for<T, F: Future<Output = Result<T, Error>>>(
+    server: &'static str,
+    settings: &Settings,
+    try_once: impl Fn() -> F,
+    passing: impl Fn(&Error) -> bool,
+) -> Result<T, Error> {
+    let mut failures: u32 = 0;
+    loop {
+        match try_once().await {
+            Ok(answer) => {
+                if failures > 0 {
+                    info!(server, "is there now");
+                }
+                return Ok(answer);
+            }
+            Err(error) if passing(&error) => {
+                failures += 1;
+                if failures.is_power_of_two() {
+                    let error = crate::chain(&error);
+                    warn!(server, error, failures, "not ready yet; waiting for it");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(settings.retry.delay(failures, &mut rng())).await;
+    }
+}

@@ -1,0 +1,76 @@
+//! Connections to Postgres: every one of them alike.
+
+use tokio_postgres::{Client, NoTls};
+use tracing::debug;
+
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// How every session of ours begins its `application_name`.
+pub(crate) const APPLICATION: &str = "gatelog-consumer";
+
+/// Makes connections, each with the same limits.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    config: tokio_postgres::Config,
+    member: String,
+    limits: String,
+}
+
+impl Connector {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
+        let member = match settings.group.member.as_str() {
+            "" => default_member(),
+            name => name.to_owned(),
+        };
+        let config = settings
+            .postgres
+            .connect_config(&format!("{APPLICATION} {member}"))?;
+        // The server must end what we have given up, and never wait longer than we do.
+        let timeout_ms = settings.batch.timeout_ms;
+        let limits = format!(
+            "SET statement_timeout = {timeout_ms}; \
+             SET idle_in_transaction_session_timeout = {timeout_ms}; \
+             SET lock_timeout = {}; \
+             SET synchronous_commit = on; \
+             SET timezone = 'UTC'",
+            timeout_ms / 2
+        );
+        Ok(Self {
+            config,
+            member,
+            limits,
+        })
+    }
+
+    /// This member's name.
+    pub(crate) fn member(&self) -> &str {
+        &self.member
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        let (client, connection) = self
+            .config
+            .connect(NoTls)
+            .await
+            .map_err(Error::postgres("connecting to Postgres"))?;
+        tokio::spawn(async move {
+            // Whoever uses the client gets the error too, and handles it.
+            if let Err(error) = connection.await {
+                debug!(%error, "a connection to Postgres ended");
+            }
+        });
+        client
+            .batch_execute(&self.limits)
+            .await
+            .map_err(Error::postgres("setting a session's limits"))?;
+        Ok(client)
+    }
+}
+
+fn default_member() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().take(24).collect();
+    let host = if host.is_empty() { "consumer" } else { &host };
+    format!("{host}-{}", std::process::id())
+}

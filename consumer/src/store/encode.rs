@@ -1,0 +1,87 @@
+//! Rows in the binary format of COPY (PostgreSQL documentation, "COPY", File Formats).
+
+use bytes::{BufMut, BytesMut};
+use registry::Timestamptz;
+use schemas::{Direction, LocalDecision, Millis, Mode};
+
+use crate::decide::Judged;
+
+/// Signature, flags and length of the extension: before the first row.
+pub(super) fn begin(out: &mut BytesMut) {
+    out.put_slice(b"PGCOPY\n\xff\r\n\0");
+    out.put_u64(0);
+}
+
+/// After the last row.
+pub(super) fn end(out: &mut BytesMut) {
+    out.put_i16(-1);
+}
+
+/// Columns of `access_log`, in the order in which [`row`] writes them.
+pub(super) const COLUMNS: &str = "occurred_at, received_at, log_offset, permission_clock, age_ms, \
+     terminal_seq, terminal_epoch, log_partition, reasons, granted, live, online, \
+     locally_granted, event_id, card_id, terminal_id, zone_id, direction";
+
+const COLUMNS_COUNT: i16 = 18;
+
+/// One row of `access_log`; `more` columns follow it, which the caller writes.
+pub(super) fn row(out: &mut BytesMut, judged: &Judged<'_, '_>, clock: i64, more: i16) {
+    let swipe = &judged.event.swipe;
+    out.put_i16(COLUMNS_COUNT + more);
+    timestamp(out, swipe.occurred_at);
+    timestamp(out, swipe.received_at);
+    int8(out, judged.event.offset());
+    int8(out, clock);
+    nullable(out, swipe.age_ms, |out, age| int8(out, age as i64));
+    nullable(out, swipe.terminal_seq, |out, seq| int8(out, seq as i64));
+    nullable(out, swipe.terminal_epoch, |out, epoch| {
+        int4(out, epoch as i32);
+    });
+    int4(out, judged.event.claim().partition);
+    out.put_i32(2);
+    out.put_i16(judged.reasons.bits());
+    boolean(out, judged.reasons.is_empty());
+    boolean(out, judged.live);
+    boolean(out, swipe.mode == Mode::Online);
+    nullable(out, swipe.local_decision, |out, local| {
+        boolean(out, local == LocalDecision::Granted);
+    });
+    field(out, swipe.event_id.as_bytes());
+    field(out, swipe.card_id.as_bytes());
+    field(out, swipe.terminal_id.as_bytes());
+    field(out, judged.zone_id.as_bytes());
+    nullable(out, swipe.direction.map(Direction::as_str), |out, word| {
+        field(out, word.as_bytes());
+    });
+}
+
+pub(super) fn int8(out: &mut BytesMut, value: i64) {
+    out.put_i32(8);
+    out.put_i64(value);
+}
+
+fn int4(out: &mut BytesMut, value: i32) {
+    out.put_i32(4);
+    out.put_i32(value);
+}
+
+fn timestamp(out: &mut BytesMut, at: Millis) {
+    int8(out, Timestamptz(at).to_binary());
+}
+
+fn boolean(out: &mut BytesMut, value: bool) {
+    out.put_i32(1);
+    out.put_u8(u8::from(value));
+}
+
+fn field(out: &mut BytesMut, bytes: &[u8]) {
+    out.put_i32(bytes.len() as i32);
+    out.put_slice(bytes);
+}
+
+fn nullable<T>(out: &mut BytesMut, value: Option<T>, put: impl FnOnce(&mut BytesMut, T)) {
+    match value {
+        Some(value) => put(out, value),
+        None => out.put_i32(-1),
+    }
+}

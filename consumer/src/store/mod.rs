@@ -1,0 +1,106 @@
+//! Everything that is written, in one transaction a batch.
+//!
+//! A writer has one [`Store`]: a connection with its prepared statements. [`Transaction`] has a
+//! method a step; the order of the steps is the pipeline's.
+
+mod connect;
+mod encode;
+mod rows;
+mod transaction;
+
+use std::collections::HashSet;
+
+use registry::Timestamptz;
+use schemas::Millis;
+use tokio_postgres::Client;
+
+pub(crate) use connect::{APPLICATION, Connector};
+pub(crate) use rows::Sorted;
+pub(crate) use transaction::{Fence, Fenced, Share, Transaction};
+
+use crate::decode::Window;
+use crate::error::Error;
+
+/// One writer's connection.
+pub(crate) struct Store {
+    client: Client,
+    statements: transaction::Statements,
+    oldest_day: Millis,
+    known_days: HashSet<i32>,
+}
+
+/// Days made in one transaction: each one locks the parent a little longer.
+const DAYS_AT_ONCE: usize = 16;
+
+impl Store {
+    /// Connects and prepares.
+    pub(crate) async fn open(connector: &Connector) -> Result<Self, Error> {
+        let client = connector.connect().await?;
+        let statements = transaction::Statements::prepare(&client).await?;
+        let oldest_day = read_oldest_day(&client).await?;
+        Ok(Self {
+            client,
+            statements,
+            oldest_day,
+            known_days: HashSet::new(),
+        })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether Postgres answers.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.client
+            .batch_execute("")
+            .await
+            .map_err(Error::postgres("asking whether it answers"))
+    }
+
+    /// The days that are taken, as of the last look at the row that says so.
+    pub(crate) fn window(&self, now: Millis) -> Window {
+        Window::new(self.oldest_day, now)
+    }
+
+    /// Looks at that row again.
+    pub(crate) async fn refresh_window(&mut self) -> Result<(), Error> {
+        self.oldest_day = read_oldest_day(&self.client).await?;
+        Ok(())
+    }
+
+    /// Makes the partitions of `access_log` that these days need, in transactions of their own.
+    pub(crate) async fn ensure_days(&mut self, days: &HashSet<i32>) -> Result<(), Error> {
+        let mut missing: Vec<i32> = days.difference(&self.known_days).copied().collect();
+        missing.sort_unstable();
+        for days in missing.chunks(DAYS_AT_ONCE) {
+            self.client
+                .execute(include_str!("../sql/ensure_days.sql"), &[&days])
+                .await
+                .map_err(Error::postgres("making days of access_log"))?;
+            self.known_days.extend(days);
+        }
+        Ok(())
+    }
+
+    /// Starts the transaction of a batch; dropped before its commit, it is rolled back.
+    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_>, Error> {
+        let inner = self
+            .client
+            .transaction()
+            .await
+            .map_err(Error::postgres("beginning a batch"))?;
+        Ok(Transaction::new(inner, &mut self.statements))
+    }
+}
+
+async fn read_oldest_day(client: &Client) -> Result<Millis, Error> {
+    let row = client
+        .query_one(
+            "SELECT oldest_day::timestamp AT TIME ZONE 'UTC' FROM retention",
+            &[],
+        )
+        .await
+        .map_err(Error::postgres("reading the oldest day kept"))?;
+    Ok(row.get::<_, Timestamptz>(0).0)
+}

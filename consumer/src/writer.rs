@@ -1,0 +1,173 @@
+//! A writer: takes the chunks that wait, makes them one batch, and applies it until it holds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::batch::Batch;
+use crate::chunk::Chunk;
+use crate::claim::Claims;
+use crate::error::{Class, Error};
+use crate::pipeline::Pipeline;
+use crate::settings::Settings;
+use crate::store::{Connector, Store};
+
+/// One of the writers: a task with a connection of its own.
+pub(crate) struct Writer {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) claims: Arc<Claims>,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) chunks: mpsc::Receiver<Chunk>,
+    /// Whether Postgres answered last time; for `/readyz`.
+    pub(crate) postgres_answers: Arc<AtomicBool>,
+    /// Turns true when the process is to end.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// How often an idle writer looks whether Postgres is there.
+const PING_EVERY: Duration = Duration::from_secs(2);
+
+impl Writer {
+    /// Works until the reader ends or the process is to stop; then the batch at hand is finished,
+    /// and what waits behind it is left to whoever claims next.
+    ///
+    /// # Errors
+    /// What is not an outage: it must be looked at, and nothing is skipped meanwhile.
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
+        let mut store = None;
+        while !*self.stop.borrow() {
+            tokio::select! {
+                _ = self.stop.changed() => {}
+                chunk = self.chunks.recv() => match chunk {
+                    Some(chunk) => {
+                        let batch = self.gather(chunk);
+                        self.step(batch, &mut store).await?;
+                    }
+                    None => break,
+                },
+                () = sleep(PING_EVERY) => self.ping(&mut store).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that waits, up to the limits of a batch.
+    fn gather(&mut self, first: Chunk) -> Batch {
+        let limits = &self.settings.batch;
+        let (mut rows, mut bytes) = (first.len(), first.bytes_len());
+        let mut chunks = vec![first];
+        while rows < limits.rows_max && bytes < limits.bytes_max {
+            let Ok(chunk) = self.chunks.try_recv() else {
+                break;
+            };
+            rows += chunk.len();
+            bytes += chunk.bytes_len();
+            chunks.push(chunk);
+        }
+        Batch::merge(chunks, &self.claims)
+    }
+
+    /// Applies one batch, however long Postgres is away.
+    async fn step(&mut self, mut batch: Batch, store: &mut Option<Store>) -> Result<(), Error> {
+        let started = Instant::now();
+        let events = batch.records().count();
+        let mut failures: u32 = 0;
+        while !batch.is_empty() {
+            let Err(error) = self.try_apply(&mut batch, store).await else {
+                break;
+            };
+            if error.class() == Class::Bug {
+                return Err(error);
+            }
+            failures += 1;
+            self.trouble(&error, failures, store);
+            if self.stopped_while_waiting(failures).await {
+                return Ok(());
+            }
+            batch.keep_held(&self.claims);
+        }
+        if failures > 0 {
+            info!(failures, "writing goes on");
+        }
+        self.postgres_answers.store(true, Ordering::Relaxed);
+        self.pipeline.metrics.batch_events.observe(events as f64);
+        self.pipeline
+            .metrics
+            .batch_seconds
+            .observe(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    async fn try_apply(
+        &mut self,
+        batch: &mut Batch,
+        store: &mut Option<Store>,
+    ) -> Result<(), Error> {
+        // A connection can hang in ways that no timeout of the server's ends
+        // (rust-postgres#1109): ours covers everything.
+        let limit = self.settings.batch.timeout();
+        let applied = timeout(limit, async {
+            let store = match store {
+                Some(store) if !store.client().is_closed() => store,
+                _ => store.insert(Store::open(&self.connector).await?),
+            };
+            self.pipeline.apply(batch, store, &self.claims).await
+        });
+        applied
+            .await
+            .unwrap_or(Err(Error::BatchTimeout(self.settings.batch.timeout_ms)))
+    }
+
+    fn trouble(&mut self, error: &Error, failures: u32, store: &mut Option<Store>) {
+        self.pipeline.metrics.batch_retries.inc();
+        if error.class() == Class::Outage {
+            *store = None;
+            self.postgres_answers.store(false, Ordering::Relaxed);
+        }
+        // Nobody knows how far a failed load came.
+        self.pipeline.cache.forget();
+        // Once at first, then at every doubling: a day's outage is no flood.
+        if failures.is_power_of_two() {
+            let error = crate::chain(error);
+            warn!(error, failures, "a batch failed; trying it again");
+        }
+    }
+
+    async fn stopped_while_waiting(&mut self, failures: u32) -> bool {
+        let delay = self.settings.retry.delay(failures, &mut rand::rng());
+        tokio::select! {
+            () = sleep(delay) => false,
+            _ = self.stop.wait_for(|stop| *stop) => true,
+        }
+    }
+
+    /// Keeps the connection known to be good, so that the first swipe of the morning does not find
+    /// out.
+    async fn ping(&mut self, store: &mut Option<Store>) {
+        let limit = Duration::from_millis(self.settings.postgres.connect_timeout_ms);
+        let answered = timeout(limit, async {
+            match store {
+                Some(store) if !store.client().is_closed() => store.ping().await,
+                _ => Store::open(&self.connector)
+                    .await
+                    .map(|opened| *store = Some(opened)),
+            }
+        });
+        let answers = matches!(answered.await, Ok(Ok(())));
+        if !answers {
+            *store = None;
+        }
+        if self.postgres_answers.swap(answers, Ordering::Relaxed) != answers {
+            if answers {
+                info!("Postgres answers");
+            } else {
+                warn!("Postgres does not answer");
+            }
+        }
+    }
+}

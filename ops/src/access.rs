@@ -1,0 +1,79 @@
+//! `gatelog access import`: who may go where, from a file.
+
+use std::path::Path;
+
+use registry::import::{self, AccessFile, Report, Run};
+use serde::Serialize;
+
+use crate::output::{self, Table};
+use crate::settings::Settings;
+use crate::{Error, Verdict, connect};
+
+/// Bytes that an access file may have; a million cards have about 200 MB.
+const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+#[derive(Serialize)]
+struct Answer {
+    dry_run: bool,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// Imports `file` and prints what changed.
+///
+/// # Errors
+/// A file that cannot be read or makes no sense, with the paths in it; or Postgres' own.
+pub async fn run(settings: &Settings, file: &Path, run: Run, json: bool) -> Result<Verdict, Error> {
+    let access = read(file)?;
+    let mut client = connect::postgres(&settings.postgres).await?;
+    let report = import::apply(&mut client, &access, run).await?;
+    if json {
+        let dry_run = run == Run::Dry;
+        output::print_json(&Answer { dry_run, report })?;
+    } else {
+        output::print(&render(&report, run))?;
+    }
+    Ok(Verdict::Fine)
+}
+
+fn read(path: &Path) -> Result<AccessFile, Error> {
+    let unreadable = |source| Error::File {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > FILE_BYTES_MAX {
+        let problem = format!(
+            "{}: has {bytes} bytes, may have {FILE_BYTES_MAX}",
+            path.display()
+        );
+        return Err(Error::Usage(problem));
+    }
+    Ok(AccessFile::parse(
+        &std::fs::read(path).map_err(unreadable)?,
+    )?)
+}
+
+fn render(report: &Report, run: Run) -> String {
+    let mut table = Table::new(["", "added", "changed", "unchanged"], &[0]);
+    for (what, counts) in [
+        ("zones", report.zones),
+        ("terminals", report.terminals),
+        ("cards", report.cards),
+    ] {
+        let numbers = [counts.added, counts.changed, counts.unchanged].map(|n| n.to_string());
+        let [added, changed, unchanged] = numbers;
+        table.row([what.to_owned(), added, changed, unchanged]);
+    }
+    let mut text = table.render();
+    if report.in_force_from_kept > 0 {
+        text += &format!(
+            "{} cards keep the in_force_from that they were registered with: it is history\n",
+            report.in_force_from_kept
+        );
+    }
+    if run == Run::Dry {
+        text += "dry run: nothing was written\n";
+    }
+    text
+}

@@ -1,0 +1,249 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::civil::Date;
+use registry::import::Run;
+
+use crate::settings::Settings;
+use crate::{Error, Verdict, access, import, offsets, output, setup};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  fine
+  1  the answer is no: lines were refused or could not be read
+  2  bad usage: an argument, the configuration or a file makes no sense
+  3  a server cannot be reached, or did not do what it was asked";
+
+const CONFIGURATION: &str = "\
+Configuration:
+  Every key of `gatelog --print-config` can stand in a TOML file (--config) or in the environment,
+  as GATELOG_OPS_TOPIC__PARTITIONS=12 for topic.partitions. GATELOG_KAFKA and GATELOG_POSTGRES name
+  the servers for every program of gatelog. GATELOG_LOG=debug shows the log, on standard error.
+
+Examples:
+  gatelog setup --keep-from 2016-01-01
+  gatelog access import access.json
+  gatelog import swipes.csv --mapping vast
+  gatelog offsets show";
+
+/// Operates gatelog, the event-sourced access log.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatelog",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{CONFIGURATION}\n\n{EXIT_CODES}"))]
+pub struct Cli {
+    /// TOML file with the configuration
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the configuration that is in force, without secrets, and stop
+    #[arg(long)]
+    pub print_config: bool,
+    /// Print the result as JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Wait for Postgres and Kafka, bring the schema up to date and make the topics
+    #[command(after_help = SETUP, after_long_help = SETUP)]
+    Setup(Setup),
+    /// Who may go where
+    #[command(subcommand)]
+    Access(Access),
+    /// Upload swipes from a CSV file through the gateway
+    #[command(after_help = "`gatelog import --help` shows how to write a mapping.")]
+    #[command(after_long_help = import_help())]
+    Import(Import),
+    /// How far the log has been read
+    #[command(subcommand)]
+    Offsets(Offsets),
+}
+
+const SETUP: &str = "\
+Doing it twice, or in several places at once, is the same as doing it once. A topic that is there
+with another partition count is never changed: setup stops and says what is there.
+
+Examples:
+  gatelog setup
+  gatelog setup --keep-from 2016-01-01 --wait-s 120";
+
+/// Arguments of `setup`.
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// Keep days from this one on; swipes of days before the oldest are dead-lettered. It can be
+    /// moved to an earlier day only
+    #[arg(long, value_name = "DAY")]
+    pub keep_from: Option<Date>,
+    /// How long to wait for each server
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub wait_s: u64,
+}
+
+/// Who may go where.
+#[derive(Debug, Subcommand)]
+pub enum Access {
+    /// Bring zones, terminals and cards to what a file says, all of it or nothing
+    #[command(after_help = ACCESS_IMPORT, after_long_help = ACCESS_IMPORT)]
+    Import(AccessImport),
+}
+
+const ACCESS_IMPORT: &str = r#"Format, as an example; fields that are not shown are refused:
+  {
+    "in_force_from": "2016-01-01T00:00:00Z",
+    "zones": [
+      { "zone_id": "lab", "name": "Laboratory" }
+    ],
+    "terminals": [
+      { "terminal_id": "door-7", "zone_id": "lab", "direction": "in" }
+    ],
+    "cards": [
+      { "card_id": "4711", "zones": ["lab"] },
+      { "card_id": "4712", "zones": [], "state": "lost",
+        "valid_from": "2016-01-01T00:00:00Z", "valid_until": "2017-01-01T00:00:00Z",
+        "in_force_from": "2016-02-01T00:00:00Z" }
+    ]
+  }
+
+  state          enabled (where it is absent), disabled, lost, stolen, blocked or expired
+  valid_until    exclusive: from this moment on the card is expired
+  direction      in, out or both
+  zones          of this file, or registered before
+  in_force_from  since when a card's first permissions count for late swipes: the card's, else the
+                 file's, else the moment of the import. Later changes count from their import on
+
+Rows that are as the file says are not touched; what it does not name stays as it is.
+
+Examples:
+  gatelog access import access.json --dry-run
+  gatelog access import access.json --json"#;
+
+/// Arguments of `access import`.
+#[derive(Debug, Args)]
+pub struct AccessImport {
+    /// The file
+    pub file: PathBuf,
+    /// Check everything and say what would change, but write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The CSV file, with a header line
+    pub file: PathBuf,
+    /// `vast`, or a TOML file that says which column means what
+    #[arg(long, value_name = "vast|FILE.toml")]
+    pub mapping: String,
+    /// Where the gateway listens [default: gateway.url of the configuration]
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
+    /// Read this many lines at most
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Send this many lines a second at most
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub rate: Option<u32>,
+    /// Lines of one request
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub lines_per_request: u32,
+    /// Requests in flight at once; a card's swipes stay in their order all the same
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub in_flight: u32,
+}
+
+/// How far the log has been read.
+#[derive(Debug, Subcommand)]
+pub enum Offsets {
+    /// Each partition: its owner, what its offsets became, and how much is left to read
+    Show,
+}
+
+fn import_help() -> String {
+    format!(
+        "\
+A mapping, as an example (`vast`):
+{}
+  terminal     columns in braces; what they hold is lower-cased, and other characters than letters
+               and digits become a dash: `Server Room` is `server-room`
+  direction    in or out, for every line; leave it out where terminals have one of their own
+  mode         offline (where it is absent) or online
+  delimiter    `,` where it is absent
+  time.format  rfc3339 (where it is absent), or conversions as above, with %z for an offset
+  time.zone    where times name no offset; UTC where it is absent
+  time.ambiguous  refuse (where it is absent), earlier or later: a time that the zone had twice or
+               never, when clocks were changed
+
+Lines that the gateway cannot take now are sent again, with growing pauses; what was acknowledged is
+not. Importing a file again is harmless: a swipe is known by what it says.
+
+Examples:
+  gatelog import prox-fixed.csv --mapping vast
+  gatelog import swipes.csv --mapping doors.toml --gateway http://gate-1:8080 --rate 500/s",
+        import::VAST
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect::<String>()
+    )
+}
+
+/// `500` or `500/s`.
+fn rate(text: &str) -> Result<u32, String> {
+    match text.strip_suffix("/s").unwrap_or(text).parse() {
+        Ok(rate) if rate > 0 => Ok(rate),
+        _ => Err("must be a number of lines a second, as 500/s".to_owned()),
+    }
+}
+
+/// Prints the configuration that is in force.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print_config(settings: &Settings) -> Result<(), Error> {
+    output::print(&::settings::print(settings)?)
+}
+
+/// Does what `command` says.
+///
+/// # Errors
+/// Whatever kept it from that; [`Error::exit_code`] says whose turn it is.
+pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result<Verdict, Error> {
+    match command {
+        Command::Setup(args) => {
+            let patience = Duration::from_secs(args.wait_s);
+            setup::run(&settings, patience, args.keep_from, json).await
+        }
+        Command::Access(Access::Import(args)) => {
+            let run = if args.dry_run { Run::Dry } else { Run::Apply };
+            access::run(&settings, &args.file, run, json).await
+        }
+        Command::Import(args) => {
+            if let Some(url) = args.gateway {
+                settings.gateway.url = url;
+            }
+            let options = import::Options {
+                limit: args.limit,
+                rate_per_s: args.rate,
+                lines_per_request: args.lines_per_request as usize,
+                in_flight: args.in_flight as usize,
+            };
+            import::run(&settings, &args.file, &args.mapping, &options, json).await
+        }
+        Command::Offsets(Offsets::Show) => offsets::show(&settings, json).await,
+    }
+}

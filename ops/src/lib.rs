@@ -1,0 +1,25 @@
+//! `gatelog`, the operators' command: each subcommand is a module with a `run` that does the work
+//! and prints what it found. What other programs need of it (topics, import) is a function of its
+//! own beside that.
+
+pub mod access;
+pub mod cli;
+pub mod connect;
+mod error;
+pub mod import;
+pub mod offsets;
+mod output;
+pub mod settings;
+pub mod setup;
+pub mod topics;
+
+pub use error::{Error, explain};
+
+/// What a command that worked has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is as it should be.
+    Fine,
+    /// The answer is no: something differs, was refused or could not be read.
+    No,
+}

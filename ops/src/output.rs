@@ -1,0 +1,108 @@
+//! What commands print: results on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use console::style;
+use serde::Serialize;
+
+use crate::Error;
+
+/// Prints a result for people.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    let written = out
+        .write_all(text.as_bytes())
+        .and_then(|()| {
+            if text.ends_with('\n') {
+                Ok(())
+            } else {
+                out.write_all(b"\n")
+            }
+        })
+        .and_then(|()| out.flush());
+    match written {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Error::Other(format!("standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Prints a result for programs.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::Other(e.to_string()))?;
+    print(&text)
+}
+
+/// Says how it goes, to people who watch.
+pub(crate) fn note(text: &str) {
+    let mark = if io::stderr().is_terminal() {
+        style("·").cyan().for_stderr().to_string()
+    } else {
+        "gatelog:".to_owned()
+    };
+    // Nobody is there to be told.
+    let _ = writeln!(io::stderr(), "{mark} {text}");
+}
+
+/// A table: columns as wide as their widest cell, numbers to the right.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+    /// Columns that hold words.
+    words: Vec<usize>,
+}
+
+impl Table {
+    pub(crate) fn new<const N: usize>(header: [&str; N], words: &[usize]) -> Self {
+        Self {
+            rows: vec![header.map(str::to_owned).into()],
+            words: words.to_vec(),
+        }
+    }
+
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into());
+    }
+
+    pub(crate) fn render(&self) -> String {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let separator = if column == 0 { "" } else { "  " };
+                line += separator;
+                line += &if self.words.contains(&column) {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                };
+            }
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(["what", "added"], &[0]);
+        table.row(["zones".to_owned(), "7".to_owned()]);
+        table.row(["ü".to_owned(), "100000".to_owned()]);
+        assert_eq!(
+            table.render(),
+            "what    added\nzones       7\nü      100000\n"
+        );
+    }
+}

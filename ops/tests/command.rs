@@ -1,0 +1,126 @@
+//! The binary itself: help, exit codes and what it prints where. Needs no server.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Output};
+
+fn gatelog(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gatelog"))
+        .args(arguments)
+        .env_remove("GATELOG_KAFKA")
+        .env("GATELOG_POSTGRES", "postgres://me:hunter2@127.0.0.1:1/none")
+        .output()
+        .unwrap()
+}
+
+fn outcome(arguments: &[&str]) -> (i32, String, String) {
+    let output = gatelog(arguments);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn file(name: &str, text: &str) -> String {
+    let path = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn help_teaches_with_examples_and_exit_codes() {
+    let (code, help, _) = outcome(&["--help"]);
+    assert_eq!(code, 0);
+    for wanted in [
+        "Exit codes:",
+        "Examples:",
+        "gatelog setup --keep-from",
+        "GATELOG_KAFKA",
+    ] {
+        assert!(help.contains(wanted), "{wanted}");
+    }
+    for (command, wanted) in [
+        (vec!["setup", "--help"], "--wait-s"),
+        (
+            vec!["access", "import", "--help"],
+            "\"terminal_id\": \"door-7\"",
+        ),
+        (
+            vec!["import", "--help"],
+            "terminal = \"vast-f{floor}-z{zone}\"",
+        ),
+        (vec!["offsets", "show", "--help"], "owner"),
+    ] {
+        let (code, help, _) = outcome(&command);
+        assert!(code == 0 && help.contains(wanted), "{command:?}: {help}");
+    }
+}
+
+#[test]
+fn the_configuration_is_printed_without_secrets_and_can_be_read_back() {
+    let (code, printed, _) = outcome(&["--print-config"]);
+    assert_eq!(code, 0);
+    assert!(
+        printed.contains("partitions = 48") && !printed.contains("hunter2"),
+        "{printed}"
+    );
+    let path = file("printed.toml", &printed);
+    assert_eq!(outcome(&["--config", &path, "--print-config"]).0, 0);
+}
+
+#[test]
+fn bad_usage_is_2() {
+    let unknown_key = file("unknown.toml", "[topic]\npartitons = 3\n");
+    let bad_access = file("access.json", r#"{ "cards": [{ "card_id": "4711" }] }"#);
+    let swipes = file("swipes.csv", "time,card\n");
+    for (arguments, wanted) in [
+        (vec![], "Usage:"),
+        (vec!["--json"], "what to do?"),
+        (vec!["fly"], "unrecognized subcommand"),
+        (vec!["--config", &unknown_key, "setup"], "topic.partitons"),
+        (
+            vec!["access", "import", "/nowhere.json"],
+            "/nowhere.json: No such file",
+        ),
+        (
+            vec!["access", "import", &bad_access],
+            "cards[0]: missing field `zones`",
+        ),
+        (vec!["import", &swipes], "--mapping"),
+        (
+            vec!["import", &swipes, "--mapping", "vast"],
+            "no column \"prox-id\"",
+        ),
+        (
+            vec!["import", &swipes, "--mapping", "vast", "--rate", "0"],
+            "lines a second",
+        ),
+        (
+            vec!["import", &swipes, "--mapping", "vast", "--gateway", "x"],
+            "must be http://",
+        ),
+    ] {
+        let (code, out, err) = outcome(&arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
+        assert!(err.contains(wanted), "{arguments:?}: {err}");
+        assert!(
+            !err.contains('\u{1b}'),
+            "no colours where nobody sees them: {err}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_3() {
+    let access = file("empty.json", "{}");
+    for arguments in [vec!["access", "import", &access], vec!["offsets", "show"]] {
+        let (code, _, err) = outcome(&arguments);
+        assert_eq!(code, 3, "{err}");
+        assert!(
+            err.contains("Connection refused") && !err.contains("hunter2"),
+            "{err}"
+        );
+    }
+}

@@ -1,0 +1,4 @@
+SELECT card_id, since, until, state, valid_from, valid_until, zones
+FROM user_access_history
+WHERE card_id = ANY ($1::text[])
+ORDER BY card_id, since

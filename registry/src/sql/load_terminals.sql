@@ -1,0 +1,3 @@
+SELECT terminal_id, zone_id
+FROM terminal
+WHERE terminal_id = ANY ($1::text[])

@@ -1,0 +1,31 @@
+//! The log: one line an event on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Environment variable with the log's filter, as `info,rdkafka=debug`.
+pub const FILTER_VARIABLE: &str = "GATELOG_LOG";
+
+/// Starts the log: for people on a terminal, as JSON anywhere else.
+///
+/// Levels come from `GATELOG_LOG` (`info` where it is not set). Call it once, first thing in
+/// `main`; a second call changes nothing.
+pub fn init() {
+    let filter =
+        EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = if std::io::stderr().is_terminal() {
+        builder.compact().try_init()
+    } else {
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init()
+    };
+    // A log that already runs stays as it is.
+    drop(started);
+}

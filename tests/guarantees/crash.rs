@@ -1,0 +1,95 @@
+//! SIGKILL of a consumer at any moment loses nothing, doubles nothing and keeps each card's order.
+
+use anyhow::Result;
+use support::{Process, World, eventually, swipe};
+
+const CARDS: [&str; 5] = ["c1", "c2", "c3", "c4", "c5"];
+
+#[tokio::test]
+async fn killed_again_and_again_under_load() -> Result<()> {
+    let mut world = World::new(6).await?;
+    world.open_the_hall(&CARDS).await?;
+    // Two at a time; the one that has worked longer is killed, four times over.
+    let mut members: Vec<Process> = vec![world.consumer()?, world.consumer()?];
+    members[0].ready().await?;
+    members[1].ready().await?;
+
+    let mut places = Vec::new();
+    for round in 0..4_i64 {
+        let applied = world.totals().await?.all();
+        let swipes: Vec<_> = (0..4_000)
+            .map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", round * 100_000 + i as i64))
+            .collect();
+        let (publishing, killing) = tokio::join!(
+            async {
+                // In pieces, so that there is always something under way.
+                let mut places = Vec::new();
+                for some in swipes.chunks(200) {
+                    places.extend(world.log.publish_swipes(some).await?);
+                }
+                anyhow::Ok(places)
+            },
+            async {
+                // Another moment each time: after 1, 301, 601, 901 further events.
+                let moment = applied + 1 + round * 300;
+                eventually("some of this round's events are applied", async || {
+                    Ok((world.totals().await?.all() >= moment).then_some(()))
+                })
+                .await?;
+                members.remove(0).kill()
+            }
+        );
+        places.extend(publishing?);
+        killing?;
+        members.push(world.consumer()?);
+    }
+    let totals = world.caught_up().await?;
+    assert_eq!(totals.rows, 16_000, "every swipe became a row: {totals:?}");
+    world.each_has_one_outcome(&places).await?;
+    assert_eq!(
+        disordered(&world).await?,
+        0,
+        "rows of a card out of the order of the log"
+    );
+    Ok(())
+}
+
+/// Rows that were committed before a row of the same card that stands earlier in the log.
+async fn disordered(world: &World) -> Result<i64> {
+    let sql = "SELECT count(*) FROM (
+        SELECT pg_xact_commit_timestamp(xmin) AS committed,
+               lag(pg_xact_commit_timestamp(xmin)) OVER (PARTITION BY card_id ORDER BY log_offset)
+                   AS before
+        FROM access_log) AS row WHERE committed < before";
+    Ok(world.db.query_one(sql, &[]).await?.get(0))
+}
+
+#[tokio::test]
+async fn stopped_beyond_the_session_and_woken_again() -> Result<()> {
+    let mut world = World::new(4).await?;
+    world.open_the_hall(&CARDS).await?;
+    let mut sleeper = world.consumer()?;
+    sleeper.ready().await?;
+    let swipes = |from: i64, count: usize| -> Vec<_> {
+        (0..count)
+            .map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", from + i as i64))
+            .collect()
+    };
+    let mut places = world.log.publish_swipes(&swipes(0, 500)).await?;
+    world.caught_up().await?;
+
+    // It stops with events under way, and another takes its place.
+    places.extend(world.log.publish_swipes(&swipes(10_000, 2_000)).await?);
+    sleeper.signal("STOP")?;
+    let _successor = world.consumer()?;
+    places.extend(world.log.publish_swipes(&swipes(20_000, 500)).await?);
+    world.caught_up().await?;
+
+    // When it wakes up it still believes that the partitions are its own.
+    sleeper.signal("CONT")?;
+    places.extend(world.log.publish_swipes(&swipes(30_000, 500)).await?);
+    let totals = world.caught_up().await?;
+    assert_eq!(totals.rows, 3_500, "{totals:?}");
+    world.each_has_one_outcome(&places).await?;
+    Ok(())
+}

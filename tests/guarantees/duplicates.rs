@@ -1,0 +1,58 @@
+//! An event published twice, in one batch, in two, or after a restart, is one row and one recorded
+//! duplicate that names where it stood first.
+
+use anyhow::Result;
+use support::{Totals, World, swipe};
+
+#[tokio::test]
+async fn published_twice_is_one_row_and_one_duplicate() -> Result<()> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&["c1", "c2"]).await?;
+    let swipes: Vec<_> = (0..50)
+        .map(|i| swipe(["c1", "c2"][i % 2], "t-hall", i as i64))
+        .collect();
+
+    // Twice in what will be one batch.
+    let first = world.log.publish_swipes(&swipes).await?;
+    let again = world.log.publish_swipes(&swipes).await?;
+    let mut consumer = world.consumer()?;
+    let totals = world.caught_up().await?;
+    assert_eq!(
+        totals,
+        Totals {
+            rows: 50,
+            duplicates: 50,
+            ..Totals::default()
+        }
+    );
+
+    // Once more, later.
+    let later = world.log.publish_swipes(&swipes).await?;
+    world.caught_up().await?;
+    assert!(
+        consumer.terminate().await?.success(),
+        "a consumer that is asked to stop exits with 0"
+    );
+
+    // And after a restart.
+    let last = world.log.publish_swipes(&swipes).await?;
+    let _restarted = world.consumer()?;
+    let totals = world.caught_up().await?;
+    assert_eq!(
+        totals,
+        Totals {
+            rows: 50,
+            duplicates: 150,
+            ..Totals::default()
+        }
+    );
+
+    let places: Vec<_> = [&first[..], &again, &later, &last].concat();
+    world.each_has_one_outcome(&places).await?;
+    let sql = "SELECT count(*) FROM duplicate_event d JOIN access_log a \
+               ON a.log_partition = d.log_partition AND a.log_offset = d.first_offset \
+               AND a.event_id = d.event_id AND a.card_id = d.card_id AND a.occurred_at = d.occurred_at";
+    let named: i64 = world.db.query_one(sql, &[]).await?.get(0);
+    assert_eq!(named, 150, "each duplicate names the row it repeats");
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The promises, end to end on real Kafka and Postgres: one module a guarantee.
+
+mod back_pressure;
+mod claim_taken;
+mod collisions;
+mod crash;
+mod cut_connections;
+mod decisions;
+mod duplicates;
+mod poison_event;
+mod rebalance;
+mod settings;
+mod start_order;

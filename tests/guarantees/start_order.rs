@@ -1,0 +1,94 @@
+//! Servers that are not there yet at start are waited for, and the log says for what.
+
+use anyhow::Result;
+use support::{World, swipe};
+use tokio::net::{TcpListener, TcpStream};
+
+/// An address on which nobody listens, until [`open`] does.
+async fn closed_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")
+        .await?
+        .local_addr()?
+        .to_string())
+}
+
+/// From now on `address` leads to `server`.
+async fn open(address: &str, server: String) -> Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let server = server.clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(server).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    Ok(())
+}
+
+#[tokio::test]
+async fn postgres_comes_later() -> Result<()> {
+    let mut world = World::new(2).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let address = closed_address().await?;
+    let real = world.postgres_address()?;
+    let url = world.postgres_at(&address);
+    let mut consumer = world.consumer_with(&[("GATELOG_POSTGRES", &url)])?;
+    consumer.says("not ready yet; waiting for it").await?;
+    consumer.says("Postgres").await?;
+    assert_eq!(consumer.page("/healthz").await?.0, 200, "it lives");
+    assert_eq!(
+        consumer.page("/readyz").await?.0,
+        503,
+        "but it is not ready"
+    );
+    world
+        .log
+        .publish_swipes(&[swipe("c1", "t-hall", 0)])
+        .await?;
+    open(&address, real).await?;
+    assert_eq!(world.caught_up().await?.rows, 1);
+    consumer.ready().await
+}
+
+#[tokio::test]
+async fn kafka_comes_later() -> Result<()> {
+    let mut world = World::new(2).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let address = closed_address().await?;
+    let mut consumer = world.consumer_with(&[("GATELOG_KAFKA", &address)])?;
+    let mut gateway = world.gateway_with(&[("GATELOG_KAFKA", &address)])?;
+    consumer.says("not ready yet; waiting for it").await?;
+    consumer.says("Kafka").await?;
+    let (status, why) = gateway.page("/readyz").await?;
+    assert_eq!(status, 503, "a gateway without Kafka is not ready: {why}");
+    world
+        .log
+        .publish_swipes(&[swipe("c1", "t-hall", 0)])
+        .await?;
+    open(&address, world.kafka_address()).await?;
+    assert_eq!(world.caught_up().await?.rows, 1);
+    consumer.ready().await?;
+    gateway.ready().await
+}
+
+#[tokio::test]
+async fn a_database_of_another_log_is_refused() -> Result<()> {
+    let mut world = World::new(2).await?;
+    let mut consumer = world.consumer()?;
+    consumer.ready().await?;
+    assert!(consumer.terminate().await?.success());
+    let mut other = world.consumer_with(&[("GATELOG_CONSUMER_GROUP__ID", "somebody-else")])?;
+    assert_eq!(
+        other.ended().await?.code(),
+        Some(1),
+        "it stops rather than mix two groups"
+    );
+    assert!(
+        other.said().contains("somebody-else"),
+        "and names the difference: {}",
+        other.said()
+    );
+    Ok(())
+}

@@ -1,0 +1,178 @@
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use schemas::{Millis, Mode, Submission, Swipe, headers};
+
+/// A record to publish, with whatever bytes a test wants.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Key.
+    pub key: Option<Vec<u8>>,
+    /// Value.
+    pub value: Option<Vec<u8>>,
+    /// Headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Partition; by the key where it is not given.
+    pub partition: Option<i32>,
+}
+
+impl From<&Swipe<'_>> for Event {
+    /// The record that the gateway would publish.
+    fn from(swipe: &Swipe<'_>) -> Self {
+        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        Self {
+            key: Some(swipe.card_id.as_bytes().to_vec()),
+            value: serde_json::to_vec(swipe).ok(),
+            headers: vec![
+                header(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0),
+                header(headers::ID, &swipe.event_id.to_string()),
+                header(headers::SOURCE, &swipe.terminal_id),
+                header(headers::TYPE, headers::TYPE_SWIPE_V1),
+                header(headers::TIME, &swipe.occurred_at.to_string()),
+                header(headers::CONTENT_TYPE, headers::CONTENT_TYPE_JSON),
+            ],
+            partition: None,
+        }
+    }
+}
+
+/// An offline swipe without a counter, `ms` after 2016-06-01T00:00:00Z; its id is derived, as the
+/// gateway would.
+pub fn swipe(card_id: &str, terminal_id: &str, ms: i64) -> Swipe<'static> {
+    let submission = Submission {
+        event_id: None,
+        card_id: card_id.to_owned().into(),
+        terminal_id: terminal_id.to_owned().into(),
+        terminal_epoch: None,
+        terminal_seq: None,
+        occurred_at: Millis::from_unix_ms(1_464_739_200_000 + ms),
+        age_ms: None,
+        direction: None,
+        mode: Mode::Offline,
+        local_decision: None,
+    };
+    let event_id = submission.event_id().expect("a derived id is always one");
+    submission.into_swipe(event_id, Millis::now())
+}
+
+/// The log of one test.
+pub struct Log {
+    brokers: String,
+    topic: String,
+    producer: FutureProducer,
+}
+
+impl Log {
+    pub(crate) fn new(brokers: &str, topic: &str) -> Result<Self> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5")
+            .set("message.timeout.ms", "60000")
+            .create()?;
+        Ok(Self {
+            brokers: brokers.to_owned(),
+            topic: topic.to_owned(),
+            producer,
+        })
+    }
+
+    /// Publishes in order and waits until every record is in the log; partition and offset of
+    /// each.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn publish(
+        &self,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<Vec<(i32, i64)>> {
+        let mut under_way = Vec::new();
+        for event in events {
+            let mut headers = OwnedHeaders::new_with_capacity(event.headers.len());
+            for (name, value) in &event.headers {
+                headers = headers.insert(Header {
+                    key: name,
+                    value: Some(value),
+                });
+            }
+            let mut record: FutureRecord<'_, [u8], [u8]> =
+                FutureRecord::to(&self.topic).headers(headers);
+            record.key = event.key.as_deref();
+            record.payload = event.value.as_deref();
+            record.partition = event.partition;
+            let sent = self
+                .producer
+                .send_result(record)
+                .map_err(|(error, _)| error);
+            under_way.push(sent.context("queueing a record")?);
+        }
+        let mut places = Vec::with_capacity(under_way.len());
+        for sent in under_way {
+            let delivered = sent.await?.map_err(|(error, _)| anyhow!(error))?;
+            places.push((delivered.partition, delivered.offset));
+        }
+        Ok(places)
+    }
+
+    /// Publishes swipes as the gateway would.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn publish_swipes(&self, swipes: &[Swipe<'_>]) -> Result<Vec<(i32, i64)>> {
+        self.publish(swipes.iter().map(Event::from)).await
+    }
+
+    /// Number of records in the log.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn len(&self) -> Result<i64> {
+        let (producer, topic) = (self.producer.clone(), self.topic.clone());
+        tokio::task::spawn_blocking(move || {
+            let timeout = Duration::from_secs(10);
+            let metadata = producer.client().fetch_metadata(Some(&topic), timeout)?;
+            let partitions = metadata
+                .topics()
+                .first()
+                .map_or(0, |t| t.partitions().len());
+            let mut sum = 0;
+            for partition in 0..partitions as i32 {
+                let (low, high) = producer
+                    .client()
+                    .fetch_watermarks(&topic, partition, timeout)?;
+                sum += high - low;
+            }
+            Ok(sum)
+        })
+        .await?
+    }
+
+    /// What the group told Kafka of its progress: the sum over the partitions.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn hinted(&self, group: &str, partitions: i32) -> Result<i64> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", group)
+            .create()?;
+        let topic = self.topic.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut list = rdkafka::TopicPartitionList::new();
+            list.add_partition_range(&topic, 0, partitions - 1);
+            let committed = consumer.committed_offsets(list, Duration::from_secs(10))?;
+            Ok(committed
+                .elements()
+                .iter()
+                .filter_map(|e| e.offset().to_raw())
+                .map(|o| o.max(0))
+                .sum())
+        })
+        .await?
+    }
+}

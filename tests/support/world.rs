@@ -1,0 +1,345 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::database::{Outcomes, Totals, connect, fresh, with_database};
+use crate::log::Log;
+use crate::process::Process;
+use crate::{eventually, variable};
+
+/// One test's world: a database, topics and a consumer group of its own on the shared servers.
+pub struct World {
+    /// The log.
+    pub log: Log,
+    /// A connection to the database.
+    pub db: Client,
+    /// Consumer group.
+    pub group: String,
+    /// Partitions of the log.
+    pub partitions: u16,
+    topic: String,
+    kafka: String,
+    postgres: String,
+    admin_url: String,
+    database: String,
+    folder: PathBuf,
+    started: usize,
+}
+
+/// Who may go where in a small made-up building.
+pub struct Site;
+
+impl Site {
+    /// A hall and a laboratory with a terminal each (`t-hall`, `t-lab`, and a second one of the
+    /// hall, `t-hall-2`).
+    pub const ZONES: &'static str = "
+        INSERT INTO zone VALUES ('hall', 'Hall'), ('lab', 'Laboratory');
+        INSERT INTO terminal VALUES
+            ('t-hall', 'hall', 'in'), ('t-hall-2', 'hall', 'in'), ('t-lab', 'lab', 'in');";
+}
+
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+
+impl World {
+    /// A world whose log has `partitions` partitions.
+    ///
+    /// # Errors
+    /// A server cannot be reached.
+    pub async fn new(partitions: u16) -> Result<Self> {
+        let (kafka, admin_url) = (variable("GATELOG_KAFKA")?, variable("GATELOG_POSTGRES")?);
+        let template = TEMPLATE.get_or_try_init(|| template(&admin_url)).await?;
+        let database = fresh("test");
+        let admin = connect(&admin_url).await?;
+        admin
+            .batch_execute(&format!("CREATE DATABASE {database} TEMPLATE {template}"))
+            .await?;
+        let postgres = with_database(&admin_url, &database);
+
+        let name = Uuid::new_v4().simple().to_string();
+        let topic = format!("gatelog.test.{name}.swipes");
+        let topics = [ops::topics::Topic {
+            name: topic.clone(),
+            partitions,
+            replication_factor: 1,
+            config: vec![("retention.ms", "-1".to_owned())],
+        }];
+        let servers = settings::Kafka {
+            brokers: kafka.clone(),
+            ..settings::Kafka::default()
+        };
+        ops::topics::ensure(&servers, &topics).await?;
+        let folder = std::env::temp_dir().join(format!("gatelog-test-{name}"));
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self {
+            log: Log::new(&kafka, &topic)?,
+            db: connect(&postgres).await?,
+            group: format!("gatelog-test-{name}"),
+            partitions,
+            topic,
+            kafka,
+            postgres,
+            admin_url,
+            database,
+            folder,
+            started: 0,
+        })
+    }
+
+    /// Puts the made-up building into the registry, and gives `cards` the run of the hall since
+    /// 2016-01-01.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn open_the_hall(&self, cards: &[&str]) -> Result<()> {
+        self.db
+            .batch_execute(&format!(
+                "UPDATE retention SET oldest_day = '2016-01-01'; {}",
+                Site::ZONES
+            ))
+            .await?;
+        // Card and access in one statement: together they are the card's first state.
+        let sql = "WITH new AS (INSERT INTO card (card_id) SELECT unnest($1::text[]) RETURNING card_id) \
+                   INSERT INTO user_access (card_id, zones, in_force_from) \
+                   SELECT card_id, '{hall}', '2016-01-01T00:00:00Z' FROM new";
+        self.db.execute(sql, &[&cards]).await?;
+        Ok(())
+    }
+
+    /// Environment of the product's programs in this world.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("GATELOG_KAFKA", self.kafka.as_str()),
+            ("GATELOG_POSTGRES", &self.postgres),
+            ("GATELOG_CONSUMER_TOPIC__SWIPES", &self.topic),
+            ("GATELOG_CONSUMER_GROUP__ID", &self.group),
+            ("GATELOG_CONSUMER_STATUS__LISTEN", "127.0.0.1:0"),
+            ("GATELOG_GATEWAY_TOPIC__SWIPES", &self.topic),
+            ("GATELOG_GATEWAY_HTTP__LISTEN", "127.0.0.1:0"),
+            ("GATELOG_OPS_TOPIC__SWIPES", &self.topic),
+            ("GATELOG_LOG", "info"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// Starts a consumer.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn consumer(&mut self) -> Result<Process> {
+        self.consumer_with(&[])
+    }
+
+    /// Starts a consumer with further settings.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn consumer_with(&mut self, more: &[(&str, &str)]) -> Result<Process> {
+        self.process("gatelog-consumer", "consumer", more)
+    }
+
+    /// Starts a gateway.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn gateway(&mut self) -> Result<Process> {
+        self.gateway_with(&[])
+    }
+
+    /// Starts a gateway with further settings.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn gateway_with(&mut self, more: &[(&str, &str)]) -> Result<Process> {
+        self.process("gatelog-gateway", "gateway", more)
+    }
+
+    /// Kafka's address.
+    pub fn kafka_address(&self) -> String {
+        self.kafka.clone()
+    }
+
+    /// Host and port of Postgres.
+    ///
+    /// # Errors
+    /// The URL names none.
+    pub fn postgres_address(&self) -> Result<String> {
+        let config: tokio_postgres::Config = self.postgres.parse()?;
+        match (config.get_hosts().first(), config.get_ports().first()) {
+            (Some(tokio_postgres::config::Host::Tcp(host)), port) => {
+                Ok(format!("{host}:{}", port.copied().unwrap_or(5432)))
+            }
+            _ => bail!("GATELOG_POSTGRES names no TCP host"),
+        }
+    }
+
+    /// The database's URL, but by way of `address`.
+    pub fn postgres_at(&self, address: &str) -> String {
+        let (before, rest) = self
+            .postgres
+            .rsplit_once('@')
+            .unwrap_or(("postgres://", &self.postgres));
+        let path = rest.find('/').map_or("", |at| &rest[at..]);
+        format!("{before}@{address}{path}")
+    }
+
+    /// Runs `gatelog` with `arguments` to its end: exit code, standard output, standard error.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn gatelog(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
+        let path = PathBuf::from(variable("GATELOG_BIN_DIR")?).join("gatelog");
+        let mut command = Command::new(&path);
+        command.args(arguments).envs(self.environment());
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await?
+            .with_context(|| format!("running {}", path.display()))?;
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Ok((
+            output.status.code().unwrap_or(-1),
+            text(&output.stdout),
+            text(&output.stderr),
+        ))
+    }
+
+    /// Runs `gatelog verify --json`; its exit code and report.
+    ///
+    /// # Errors
+    /// It printed no report.
+    pub async fn verify(&self) -> Result<(i32, Value)> {
+        let (code, out, err) = self.gatelog(&["verify", "--json"]).await?;
+        let report = serde_json::from_str(&out).with_context(|| format!("verify: {out}{err}"))?;
+        Ok((code, report))
+    }
+
+    /// Requires that `gatelog verify` finds nothing wrong.
+    ///
+    /// # Errors
+    /// It did.
+    pub async fn verify_clean(&self) -> Result<()> {
+        let (code, report) = self.verify().await?;
+        if code != 0 || report["ok"] != Value::Bool(true) {
+            bail!("gatelog verify found something (exit code {code}): {report:#}");
+        }
+        Ok(())
+    }
+
+    /// The totals now.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn totals(&self) -> Result<Totals> {
+        let sql = "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(collisions), 0)::bigint, \
+                   coalesce(sum(duplicates), 0)::bigint, coalesce(sum(dead), 0)::bigint, \
+                   coalesce(sum(gaps), 0)::bigint FROM consumer_offset";
+        let row = self.db.query_one(sql, &[]).await?;
+        Ok(Totals {
+            rows: row.get(0),
+            collisions: row.get(1),
+            duplicates: row.get(2),
+            dead: row.get(3),
+            gaps: row.get(4),
+        })
+    }
+
+    /// Waits until every record of the log has its outcome; the totals then.
+    ///
+    /// # Errors
+    /// It never has.
+    pub async fn caught_up(&self) -> Result<Totals> {
+        let length = self.log.len().await?;
+        let what = format!("all {length} events have their outcome");
+        let reached = eventually(&what, async || {
+            let totals = self.totals().await?;
+            Ok((totals.all() >= length).then_some(totals))
+        });
+        match reached.await {
+            Ok(totals) => Ok(totals),
+            Err(error) => bail!("{error:#}; the totals are {:?}", self.totals().await?),
+        }
+    }
+
+    /// Every (partition, offset) that stands in a table of outcomes, and how often.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn outcomes(&self) -> Result<Outcomes> {
+        let sql = "SELECT log_partition, log_offset FROM access_log \
+                   UNION ALL SELECT log_partition, log_offset FROM collision \
+                   UNION ALL SELECT log_partition, log_offset FROM duplicate_event \
+                   UNION ALL SELECT log_partition, log_offset FROM dead_letter";
+        let mut outcomes = BTreeMap::new();
+        for row in self.db.query(sql, &[]).await? {
+            *outcomes.entry((row.get(0), row.get(1))).or_default() += 1;
+        }
+        Ok(outcomes)
+    }
+
+    /// Requires that each of these places in the log has exactly one outcome, and nothing else
+    /// has one.
+    ///
+    /// # Errors
+    /// Names the first place where that is not so.
+    pub async fn each_has_one_outcome(&self, places: &[(i32, i64)]) -> Result<()> {
+        let mut outcomes = self.outcomes().await?;
+        for place in places {
+            match outcomes.remove(place) {
+                Some(1) => {}
+                found => bail!("offset {place:?} has {found:?} outcomes, must have one"),
+            }
+        }
+        match outcomes.first_key_value() {
+            None => Ok(()),
+            Some((place, _)) => bail!("offset {place:?} has an outcome, but was never published"),
+        }
+    }
+
+    fn process(&mut self, program: &str, name: &str, more: &[(&str, &str)]) -> Result<Process> {
+        self.started += 1;
+        let mut environment = self.environment();
+        environment.extend(more.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+        Process::start(
+            program,
+            &format!("{name}-{}", self.started),
+            &self.folder,
+            &environment,
+        )
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
+        let (url, database) = (self.admin_url.clone(), self.database.clone());
+        // A runtime of its own: this may be dropped inside one, which must not block.
+        let cleaned = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+                connect(&url).await?.batch_execute(&drop).await?;
+                anyhow::Ok(())
+            })
+        });
+        drop(cleaned.join());
+    }
+}
+
+/// A migrated database that the tests' own are cloned from.
+async fn template(admin_url: &str) -> Result<String> {
+    let name = fresh("template");
+    connect(admin_url)
+        .await?
+        .batch_execute(&format!("CREATE DATABASE {name}"))
+        .await?;
+    let mut client = connect(&with_database(admin_url, &name)).await?;
+    migrations::run(&mut client).await?;
+    Ok(name)
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask test`: everything that must hold before a change goes in.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::command::run_ok;
+use crate::paths::Paths;
+use crate::stack::{Size, Stack, StackOptions};
+use crate::steps::Steps;
+
+/// Arguments of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Handed to `cargo test --workspace`, e.g. `-- duplicates` or `-- duplicates -- --nocapture`
+    #[arg(last = true)]
+    extra: Vec<String>,
+}
+
+/// Runs the steps in order; the first that fails ends the run, after the stack is stopped.
+pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
+    let mut steps = Steps::default();
+    let checks: [(&'static str, &[&str]); 3] = [
+        ("format", &["fmt", "--all", "--check"]),
+        (
+            "lint",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        ("build", &["build", "--workspace"]),
+    ];
+    for (name, arguments) in checks {
+        let alone = format!("cargo {}", arguments.join(" "));
+        steps.step(name, &alone, || run_ok(cargo(paths.root()).args(arguments)))?;
+    }
+
+    let stack = steps.step("stack", "cargo xtask up", || {
+        Stack::start(paths, StackOptions::private(Size::Test))
+    })?;
+    let alone = format!(
+        "eval \"$(cargo xtask up)\" && GATELOG_BIN_DIR=\"{}\" cargo test --workspace {}",
+        paths.binaries("debug").display(),
+        args.extra.join(" ")
+    );
+    let tested = steps.step("tests", alone.trim_end(), || {
+        run_ok(
+            cargo(paths.root())
+                .args(["test", "--workspace"])
+                .args(&args.extra)
+                .envs(stack.environment())
+                .env("GATELOG_BIN_DIR", paths.binaries("debug")),
+        )
+    });
+    let stopped = steps.step("stop", "cargo xtask down", || stack.stop());
+    tested.and(stopped)
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
