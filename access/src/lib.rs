@@ -48,10 +48,7 @@ impl CardState {
 
     /// The state that a word of the table stands for.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|(_, name)| *name == word)
-            .map(|(state, _)| state)
+        Self::ALL.into_iter().find(|(_, name)| *name == word).map(|(state, _)| state)
     }
 }
 
@@ -105,20 +102,13 @@ mod tests {
             (199, None),
             (200, Some(DenialReason::CredentialExpired)),
         ] {
-            assert_eq!(
-                decide(Some(&card()), "lab", at(ms)).primary(),
-                primary,
-                "at {ms}"
-            );
+            assert_eq!(decide(Some(&card()), "lab", at(ms)).primary(), primary, "at {ms}");
         }
     }
 
     #[test]
     fn every_reason_is_named_and_the_order_is_the_precedence() {
-        let lost = Credential {
-            state: CardState::Lost,
-            ..card()
-        };
+        let lost = Credential { state: CardState::Lost, ..card() };
         let reasons: Vec<_> = decide(Some(&lost), "roof", at(300)).iter().collect();
         assert_eq!(
             reasons,

@@ -68,11 +68,7 @@ impl Consumer {
     /// # Errors
     /// It has ended; with the end of its log.
     pub(crate) fn check(&mut self) -> Result<()> {
-        match self
-            .child
-            .try_wait()
-            .context("looking after the consumer")?
-        {
+        match self.child.try_wait().context("looking after the consumer")? {
             None => Ok(()),
             Some(status) => bail!("the consumer ended by itself, {status}:\n{}", self.log()),
         }
@@ -94,17 +90,10 @@ impl Consumer {
         kill_process(pid.context("the consumer has no pid")?, Signal::TERM)
             .context("sending SIGTERM")?;
         let Ok(status) = timeout(STOP_TIMEOUT, self.child.wait()).await else {
-            bail!(
-                "the consumer did not stop within {STOP_TIMEOUT:?} of SIGTERM:\n{}",
-                self.log()
-            );
+            bail!("the consumer did not stop within {STOP_TIMEOUT:?} of SIGTERM:\n{}", self.log());
         };
         let status = status.context("waiting for the consumer")?;
-        ensure!(
-            status.success(),
-            "the consumer stopped with {status}:\n{}",
-            self.log()
-        );
+        ensure!(status.success(), "the consumer stopped with {status}:\n{}", self.log());
         Ok(())
     }
 }

@@ -33,10 +33,7 @@ pub(crate) struct Processes {
 impl Processes {
     /// Looks for them: the parent of the session's backend, and whoever listens on Kafka's port.
     pub(crate) async fn find(postgres: &Client, brokers: &str) -> Self {
-        let backend = postgres
-            .query_one("SELECT pg_backend_pid()", &[])
-            .await
-            .ok();
+        let backend = postgres.query_one("SELECT pg_backend_pid()", &[]).await.ok();
         let backend = backend.and_then(|row| u32::try_from(row.get::<_, i32>(0)).ok());
         let postmaster = backend.and_then(|pid| {
             // The same number may be anything in another machine's count.
@@ -47,10 +44,7 @@ impl Processes {
             let parent = Stat::read(pid)?.parent;
             (is_postgres(pid) && is_postgres(parent)).then_some(parent)
         });
-        Self {
-            postmaster,
-            broker: listener(brokers),
-        }
+        Self { postmaster, broker: listener(brokers) }
     }
 
     /// What they and `client` have used so far.
@@ -106,9 +100,7 @@ impl Stat {
 
 fn with_children(pid: u32) -> Option<f64> {
     let parent = Stat::read(pid)?;
-    let children = processes()
-        .filter_map(Stat::read)
-        .filter(|stat| stat.parent == pid);
+    let children = processes().filter_map(Stat::read).filter(|stat| stat.parent == pid);
     Some(parent.own_s + parent.ended_children_s + children.map(|stat| stat.own_s).sum::<f64>())
 }
 
@@ -130,16 +122,9 @@ fn listener(brokers: &str) -> Option<u32> {
         .flat_map(|table| listening(&table, port))
         .collect();
     processes().find(|pid| {
-        let open = fs::read_dir(format!("/proc/{pid}/fd"))
-            .into_iter()
-            .flatten()
-            .flatten();
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         let mut targets = open.filter_map(|fd| fs::read_link(fd.path()).ok());
-        targets.any(|target| {
-            sockets
-                .iter()
-                .any(|socket| target.as_os_str() == socket.as_str())
-        })
+        targets.any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
     })
 }
 
@@ -162,10 +147,7 @@ mod tests {
     fn stat_is_read_after_the_name() {
         let text = "7 (a) b (c) S 42 7 7 0 -1 4194304 1 2 3 4 150 50 1000 500 20 0 9 0";
         let stat = Stat::parse(text).unwrap();
-        assert_eq!(
-            (stat.parent, stat.own_s, stat.ended_children_s),
-            (42, 2.0, 15.0)
-        );
+        assert_eq!((stat.parent, stat.own_s, stat.ended_children_s), (42, 2.0, 15.0));
     }
 
     #[test]

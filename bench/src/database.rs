@@ -24,35 +24,19 @@ impl Database {
     pub(crate) async fn create(servers: &Servers, name: &str, workload: &Workload) -> Result<Self> {
         let admin = servers.connect().await?;
         let create = format!("CREATE DATABASE {name}");
-        admin
-            .batch_execute(&create)
-            .await
-            .with_context(|| format!("making database {name}"))?;
+        admin.batch_execute(&create).await.with_context(|| format!("making database {name}"))?;
         let url = servers.postgres_url(name);
         let database = async {
             let mut client = connect(&url).await?;
-            client
-                .batch_execute("SET timezone = 'UTC'")
-                .await
-                .context("setting up the session")?;
+            client.batch_execute("SET timezone = 'UTC'").await.context("setting up the session")?;
             migrations::run(&mut client).await?;
-            register(&mut client, workload)
-                .await
-                .context("registering cards and terminals")?;
+            register(&mut client, workload).await.context("registering cards and terminals")?;
             let days = "SELECT ensure_day(date 'epoch' + d) FROM unnest($1::int[]) AS d";
-            client
-                .execute(days, &[&workload.days()])
-                .await
-                .context("making days of access_log")?;
+            client.execute(days, &[&workload.days()]).await.context("making days of access_log")?;
             Ok(client)
         };
         match database.await {
-            Ok(client) => Ok(Self {
-                client,
-                url,
-                name: name.to_owned(),
-                admin,
-            }),
+            Ok(client) => Ok(Self { client, url, name: name.to_owned(), admin }),
             Err(error) => {
                 drop_database(&admin, name).await?;
                 Err(error)
@@ -66,10 +50,7 @@ impl Database {
     /// # Errors
     /// Postgres' own; it takes a superuser or `pg_checkpoint`.
     pub(crate) async fn checkpoint(&self) -> Result<()> {
-        self.client
-            .batch_execute("CHECKPOINT")
-            .await
-            .context("CHECKPOINT before a measurement")
+        self.client.batch_execute("CHECKPOINT").await.context("CHECKPOINT before a measurement")
     }
 
     /// Everything that `access_log` holds, in one number: the same rows, in whatever order, are the
@@ -79,16 +60,8 @@ impl Database {
     /// Postgres' own.
     pub(crate) async fn contents(&self) -> Result<Contents> {
         let sql = include_str!("sql/contents.sql");
-        let row = self
-            .client
-            .query_one(sql, &[])
-            .await
-            .context("reading access_log")?;
-        Ok(Contents {
-            rows: row.get(0),
-            denied: row.get(1),
-            hash: row.get(2),
-        })
+        let row = self.client.query_one(sql, &[]).await.context("reading access_log")?;
+        Ok(Contents { rows: row.get(0), denied: row.get(1), hash: row.get(2) })
     }
 
     /// Deletes it.
@@ -110,10 +83,7 @@ pub(crate) struct Contents {
 
 async fn drop_database(admin: &Client, name: &str) -> Result<()> {
     let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-    admin
-        .batch_execute(&sql)
-        .await
-        .with_context(|| format!("dropping database {name}"))
+    admin.batch_execute(&sql).await.with_context(|| format!("dropping database {name}"))
 }
 
 /// All in one transaction: the permission clock moves once, alike in every database.
@@ -123,37 +93,23 @@ async fn register(client: &mut Client, workload: &Workload) -> Result<(), tokio_
     transaction.execute(sql, &[&workload.zones]).await?;
 
     let terminals = &workload.terminals;
-    let ids: Vec<&str> = terminals
-        .iter()
-        .map(|terminal| terminal.id.as_str())
-        .collect();
-    let zones: Vec<&str> = terminals
-        .iter()
-        .map(|t| workload.zones[t.zone].as_str())
-        .collect();
-    let directions: Vec<&str> = terminals
-        .iter()
-        .map(|terminal| Direction::as_str(terminal.direction))
-        .collect();
+    let ids: Vec<&str> = terminals.iter().map(|terminal| terminal.id.as_str()).collect();
+    let zones: Vec<&str> = terminals.iter().map(|t| workload.zones[t.zone].as_str()).collect();
+    let directions: Vec<&str> =
+        terminals.iter().map(|terminal| Direction::as_str(terminal.direction)).collect();
     let sql = "INSERT INTO terminal (terminal_id, zone_id, direction)
                SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
-    transaction
-        .execute(sql, &[&ids, &zones, &directions])
-        .await?;
+    transaction.execute(sql, &[&ids, &zones, &directions]).await?;
 
     let cards: Vec<&str> = workload.cards.iter().map(|card| card.id.as_str()).collect();
-    let lists = workload
-        .cards
-        .iter()
-        .map(|card| card.zones.map(|z| workload.zones[z].as_str()).join(" "));
+    let lists =
+        workload.cards.iter().map(|card| card.zones.map(|z| workload.zones[z].as_str()).join(" "));
     let lists: Vec<String> = lists.collect();
     let sql = "INSERT INTO card (card_id) SELECT * FROM unnest($1::text[])";
     transaction.execute(sql, &[&cards]).await?;
     let sql = "INSERT INTO user_access (card_id, zones, in_force_from)
                SELECT c, string_to_array(z, ' '), $3 FROM unnest($1::text[], $2::text[]) AS t (c, z)";
-    transaction
-        .execute(sql, &[&cards, &lists, &Timestamptz(workload.before())])
-        .await?;
+    transaction.execute(sql, &[&cards, &lists, &Timestamptz(workload.before())]).await?;
     transaction.commit().await?;
     // As autovacuum would have by the time that cards are used.
     client

@@ -30,10 +30,8 @@ impl Log {
     /// # Errors
     /// Kafka's own.
     pub(crate) async fn create(servers: &Servers, name: &str, partitions: u16) -> Result<Self> {
-        let admin: AdminClient<_> = servers
-            .kafka_client()
-            .create()
-            .context("starting librdkafka")?;
+        let admin: AdminClient<_> =
+            servers.kafka_client().create().context("starting librdkafka")?;
         let topic = format!("gatelog.{name}");
         let new = NewTopic::new(&topic, i32::from(partitions), TopicReplication::Fixed(-1))
             .set("retention.ms", "-1");
@@ -69,9 +67,7 @@ impl Log {
                 progress.at(index as u64);
             }
         }
-        producer
-            .flush(FLUSH_TIMEOUT)
-            .context("publishing the last events")?;
+        producer.flush(FLUSH_TIMEOUT).context("publishing the last events")?;
         self.check(&producer, workload)?;
         let seconds = started.elapsed().as_secs_f64();
         progress.done(format_args!("{} swipes in {seconds:.1} s", workload.len()));
@@ -122,9 +118,7 @@ impl Log {
         workload: &Workload,
     ) -> Result<()> {
         for (partition, offsets) in workload.partitions().iter().enumerate() {
-            let ends = producer
-                .client()
-                .fetch_watermarks(&self.topic, partition as i32, TIMEOUT);
+            let ends = producer.client().fetch_watermarks(&self.topic, partition as i32, TIMEOUT);
             let ends = ends.context("asking for the end of the log")?;
             ensure!(
                 ends == (0, offsets.len() as i64),
@@ -154,18 +148,13 @@ fn record_headers(swipe: &Swipe<'_>) -> OwnedHeaders {
         (headers::TRACEPARENT, &traceparent),
     ];
     let empty = OwnedHeaders::new_with_capacity(headers.len());
-    headers.into_iter().fold(empty, |all, (key, value)| {
-        all.insert(Header {
-            key,
-            value: Some(value),
-        })
-    })
+    headers
+        .into_iter()
+        .fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new()
-        .operation_timeout(Some(TIMEOUT))
-        .request_timeout(Some(TIMEOUT))
+    AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT))
 }
 
 /// An error of Kafka's with the topic it is about.

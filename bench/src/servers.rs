@@ -75,13 +75,8 @@ pub(crate) async fn connect(url: &str) -> Result<Client> {
     let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
         anyhow!("GATELOG_POSTGRES must be postgres://user:password@host:port/database")
     })?;
-    config
-        .application_name("gatelog-bench")
-        .connect_timeout(Duration::from_secs(10));
-    let (client, connection) = config
-        .connect(NoTls)
-        .await
-        .context("connecting to Postgres")?;
+    config.application_name("gatelog-bench").connect_timeout(Duration::from_secs(10));
+    let (client, connection) = config.connect(NoTls).await.context("connecting to Postgres")?;
     // Whoever uses the client sees how the connection ends.
     tokio::spawn(connection);
     Ok(client)
@@ -96,14 +91,8 @@ mod tests {
         for (given, other) in [
             ("postgres://me:pw@h:5432/db", "postgres://me:pw@h:5432/x"),
             ("postgres://me@h", "postgres://me@h/x"),
-            (
-                "postgres://h/db?sslmode=disable",
-                "postgres://h/x?sslmode=disable",
-            ),
-            (
-                "postgres://h?sslmode=disable",
-                "postgres://h/x?sslmode=disable",
-            ),
+            ("postgres://h/db?sslmode=disable", "postgres://h/x?sslmode=disable"),
+            ("postgres://h?sslmode=disable", "postgres://h/x?sslmode=disable"),
         ] {
             let servers = Servers {
                 kafka: settings::Kafka::default(),

@@ -85,11 +85,7 @@ impl Workload {
     /// The days have fewer milliseconds than the shape has rows.
     pub(crate) fn generate(shape: Shape) -> Result<Self> {
         let slot_ms = i64::from(DAYS) * DAY_MS / i64::from(shape.rows.max(1));
-        ensure!(
-            slot_ms > 0,
-            "{} rows are more than {DAYS} days have milliseconds",
-            shape.rows
-        );
+        ensure!(slot_ms > 0, "{} rows are more than {DAYS} days have milliseconds", shape.rows);
         let first_day = Millis::now().unix_day() - DAYS;
         let mut workload = Self {
             cards: (0..CARDS).map(card).collect(),
@@ -142,10 +138,8 @@ impl Workload {
     /// The swipe that arrives after `index` others.
     pub(crate) fn placed(&self, index: usize) -> Placed<'_> {
         let read = &self.reads[index];
-        let (card, terminal) = (
-            &self.cards[read.card as usize],
-            &self.terminals[read.terminal as usize],
-        );
+        let (card, terminal) =
+            (&self.cards[read.card as usize], &self.terminals[read.terminal as usize]);
         let mut reasons = Reasons::NONE;
         if !card.zones.contains(&terminal.zone) {
             reasons.insert(DenialReason::Unauthorized);
@@ -220,10 +214,7 @@ impl Workload {
 /// an odd factor, so that no two are alike.
 fn card(index: usize) -> Card {
     let spread = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xffff_ffff_ffff;
-    Card {
-        id: format!("04{spread:012X}"),
-        zones: std::array::from_fn(|i| (index + i * 3) % ZONES),
-    }
+    Card { id: format!("04{spread:012X}"), zones: std::array::from_fn(|i| (index + i * 3) % ZONES) }
 }
 
 fn terminal(index: usize) -> Terminal {
@@ -232,11 +223,7 @@ fn terminal(index: usize) -> Terminal {
         0 => Direction::In,
         _ => Direction::Out,
     };
-    Terminal {
-        id: format!("reader-{index:03}"),
-        zone,
-        direction,
-    }
+    Terminal { id: format!("reader-{index:03}"), zone, direction }
 }
 
 #[cfg(test)]
@@ -245,20 +232,11 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape = Shape {
-        rows: 5_000,
-        partitions: 7,
-        seed: 3,
-        jitter_ms: 0,
-    };
+    const SHAPE: Shape = Shape { rows: 5_000, partitions: 7, seed: 3, jitter_ms: 0 };
 
     #[test]
     fn every_swipe_becomes_a_row_and_the_days_hold_them() {
-        let workload = Workload::generate(Shape {
-            jitter_ms: 900_000,
-            ..SHAPE
-        })
-        .unwrap();
+        let workload = Workload::generate(Shape { jitter_ms: 900_000, ..SHAPE }).unwrap();
         let mut keys = HashSet::new();
         let mut offsets = [0; 7];
         for index in 0..workload.len() {
@@ -266,23 +244,12 @@ mod tests {
             let swipe = &placed.swipe;
             assert!(keys.insert((swipe.card_id.clone(), swipe.occurred_at)));
             assert!(workload.days().contains(&swipe.occurred_at.unix_day()));
-            assert_eq!(
-                placed.partition,
-                schemas::partition_of(swipe.card_id.as_bytes(), 7)
-            );
+            assert_eq!(placed.partition, schemas::partition_of(swipe.card_id.as_bytes(), 7));
             let next = &mut offsets[placed.partition as usize];
             assert_eq!(placed.offset, *next);
             *next += 1;
         }
-        assert_eq!(
-            workload
-                .cards
-                .iter()
-                .map(|card| &card.id)
-                .collect::<HashSet<_>>()
-                .len(),
-            CARDS
-        );
+        assert_eq!(workload.cards.iter().map(|card| &card.id).collect::<HashSet<_>>().len(), CARDS);
         let share = workload.denied() as f64 / workload.len() as f64;
         assert!((0.02..0.04).contains(&share), "{share}");
     }
@@ -302,9 +269,6 @@ mod tests {
             times.is_sorted()
         };
         assert!(in_order(SHAPE));
-        assert!(!in_order(Shape {
-            jitter_ms: 900_000,
-            ..SHAPE
-        }));
+        assert!(!in_order(Shape { jitter_ms: 900_000, ..SHAPE }));
     }
 }

@@ -10,34 +10,14 @@ async fn a_small_drain_is_measured_whole() {
             "{variable} is not set: use `cargo xtask test`"
         );
     }
-    let options = Options {
-        rows: 20_000,
-        runs: 2,
-        seed: 7,
-        partitions: 6,
-        jitter_ms: 60_000,
-    };
+    let options = Options { rows: 20_000, runs: 2, seed: 7, partitions: 6, jitter_ms: 60_000 };
     let report = run(&options).await.unwrap();
 
     assert_eq!((report.rows, report.runs), (20_000, 2));
-    assert_eq!(
-        (
-            report.drains.len(),
-            report.copies.len(),
-            report.ratios.len()
-        ),
-        (2, 2, 2)
-    );
+    assert_eq!((report.drains.len(), report.copies.len(), report.ratios.len()), (2, 2, 2));
     for (drain, copy) in report.drains.iter().zip(&report.copies) {
         assert_eq!(drain.tally.rows, 20_000);
-        assert_eq!(
-            (
-                drain.tally.duplicates,
-                drain.tally.collisions,
-                drain.tally.dead
-            ),
-            (0, 0, 0)
-        );
+        assert_eq!((drain.tally.duplicates, drain.tally.collisions, drain.tally.dead), (0, 0, 0));
         assert!(0.0 < drain.first_commit_s && drain.first_commit_s <= drain.seconds);
         assert!(drain.rows_per_s > 0.0 && copy.rows_per_s > 0.0);
         assert!(drain.transactions >= 1 && drain.stretch_rows_mean >= 1.0);

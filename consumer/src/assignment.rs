@@ -74,9 +74,7 @@ impl Assignment {
     }
 
     pub(crate) fn position(&mut self, partition: i32) -> Option<&mut Position> {
-        self.positions
-            .get_mut(usize::try_from(partition).ok()?)?
-            .as_mut()
+        self.positions.get_mut(usize::try_from(partition).ok()?)?.as_mut()
     }
 
     /// Where a paused partition goes on.
@@ -94,12 +92,7 @@ impl Assignment {
         let (claimer, backoff, answer) =
             (self.claimer.clone(), self.backoff, self.answers.0.clone());
         let (asked, stop) = (partitions.clone(), cancelled.clone());
-        self.under_way.push(Wanted {
-            id,
-            claiming,
-            partitions,
-            cancelled,
-        });
+        self.under_way.push(Wanted { id, claiming, partitions, cancelled });
         self.runtime.spawn(async move {
             let granted = persist(&claimer, backoff, &asked, &stop).await;
             // If the reader is gone, so is the process.
@@ -140,9 +133,8 @@ impl Assignment {
 
     /// Takes no more messages of a partition.
     pub(crate) fn forget(&mut self, partition: i32) {
-        if let Some(position) = usize::try_from(partition)
-            .ok()
-            .and_then(|at| self.positions.get_mut(at))
+        if let Some(position) =
+            usize::try_from(partition).ok().and_then(|at| self.positions.get_mut(at))
         {
             *position = None;
         }

@@ -40,17 +40,10 @@ impl Batch {
         };
         let held = claims.held();
         for chunk in &chunks {
-            for (claim, gap) in chunk
-                .gaps()
-                .iter()
-                .filter(|(claim, _)| held.contains(claim))
-            {
+            for (claim, gap) in chunk.gaps().iter().filter(|(claim, _)| held.contains(claim)) {
                 extend(*claim, gap.first, gap.end, Some(*gap));
             }
-            for record in chunk
-                .records()
-                .filter(|record| held.contains(&record.claim))
-            {
+            for record in chunk.records().filter(|record| held.contains(&record.claim)) {
                 extend(record.claim, record.offset, record.offset + 1, None);
             }
         }

@@ -108,11 +108,7 @@ impl Chunk {
         // rdkafka panics on a header name that is not UTF-8, which anyone can publish: such a
         // record is to become a dead letter, not the end of this process.
         let copied = catch_unwind(AssertUnwindSafe(|| {
-            for header in message
-                .headers()
-                .into_iter()
-                .flat_map(|headers| headers.iter())
-            {
+            for header in message.headers().into_iter().flat_map(|headers| headers.iter()) {
                 self.push_header(header.key, header.value);
             }
         }));
@@ -144,9 +140,7 @@ impl Chunk {
         headers: &[(&str, &[u8])],
     ) {
         let first_header = self.headers.len();
-        headers
-            .iter()
-            .for_each(|(name, value)| self.push_header(name, Some(value)));
+        headers.iter().for_each(|(name, value)| self.push_header(name, Some(value)));
         self.finish(claim, offset, None, key, value, first_header, true);
     }
 
@@ -219,10 +213,7 @@ impl<'a> Headers<'a> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
         let bytes = self.bytes;
         self.slots.iter().map(move |slot| {
-            (
-                slice(bytes, &slot.name),
-                slot.value.as_ref().map(|span| slice(bytes, span)),
-            )
+            (slice(bytes, &slot.name), slot.value.as_ref().map(|span| slice(bytes, span)))
         })
     }
 }

@@ -38,11 +38,7 @@ pub(crate) enum Loss {
 
 impl Claims {
     pub(crate) fn hold(&self, claim: Claim, next_offset: i64) {
-        let held = Held {
-            owner: claim.owner,
-            next_offset,
-            lost: None,
-        };
+        let held = Held { owner: claim.owner, next_offset, lost: None };
         self.lock().insert(claim.partition, held);
     }
 
@@ -54,11 +50,7 @@ impl Claims {
     pub(crate) fn held(&self) -> HashSet<Claim> {
         let held = self.lock();
         let good = held.iter().filter(|(_, held)| held.lost.is_none());
-        good.map(|(partition, held)| Claim {
-            partition: *partition,
-            owner: held.owner,
-        })
-        .collect()
+        good.map(|(partition, held)| Claim { partition: *partition, owner: held.owner }).collect()
     }
 
     /// Marks a claim as lost; one that was replaced meanwhile is left alone.
@@ -98,10 +90,7 @@ impl Claims {
 
     /// Where each partition's next transaction starts.
     pub(crate) fn next_offsets(&self) -> HashMap<i32, i64> {
-        self.lock()
-            .iter()
-            .map(|(partition, held)| (*partition, held.next_offset))
-            .collect()
+        self.lock().iter().map(|(partition, held)| (*partition, held.next_offset)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, Held>> {
@@ -153,16 +142,10 @@ impl Claimer {
             }
         };
         if rows.len() != partitions.len() {
-            return Err(Error::Bug(format!(
-                "claimed {} of {partitions:?}",
-                rows.len()
-            )));
+            return Err(Error::Bug(format!("claimed {} of {partitions:?}", rows.len())));
         }
         let granted = rows.iter().map(|row| Granted {
-            claim: Claim {
-                partition: row.get(0),
-                owner,
-            },
+            claim: Claim { partition: row.get(0), owner },
             next_offset: row.get(1),
         });
         Ok(granted.collect())
@@ -176,11 +159,7 @@ impl Claimer {
             .await
             .map_err(Error::postgres(doing))?;
         let known: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
-        let new: Vec<i32> = partitions
-            .iter()
-            .copied()
-            .filter(|p| !known.contains(p))
-            .collect();
+        let new: Vec<i32> = partitions.iter().copied().filter(|p| !known.contains(p)).collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -188,21 +167,15 @@ impl Claimer {
         let asked = new.clone();
         let starts = tokio::task::spawn_blocking(move || {
             let timeout = Duration::from_secs(10);
-            let start = |p: &i32| {
-                consumer
-                    .fetch_watermarks(&topic, *p, timeout)
-                    .map(|(low, _)| low)
-            };
+            let start =
+                |p: &i32| consumer.fetch_watermarks(&topic, *p, timeout).map(|(low, _)| low);
             asked.iter().map(start).collect::<Result<Vec<i64>, _>>()
         })
         .await
         .map_err(|_| Error::Ended("asking for the start of the log"))?
         .map_err(Error::kafka("asking for the start of the log"))?;
         client
-            .execute(
-                include_str!("sql/register_partitions.sql"),
-                &[&new, &starts],
-            )
+            .execute(include_str!("sql/register_partitions.sql"), &[&new, &starts])
             .await
             .map_err(Error::postgres(doing))?;
         Ok(())
@@ -211,18 +184,12 @@ impl Claimer {
     async fn end_predecessor(&self, waiting_pid: i32) -> Result<(), Error> {
         let client = self.connector.connect().await?;
         let rows = client
-            .query(
-                include_str!("sql/end_predecessor.sql"),
-                &[&waiting_pid, &store::APPLICATION],
-            )
+            .query(include_str!("sql/end_predecessor.sql"), &[&waiting_pid, &store::APPLICATION])
             .await
             .map_err(Error::postgres("ending a predecessor's session"))?;
         for row in &rows {
             let predecessor: &str = row.get(0);
-            warn!(
-                predecessor,
-                "its transaction held a claimed partition for too long; ended it"
-            );
+            warn!(predecessor, "its transaction held a claimed partition for too long; ended it");
         }
         if rows.is_empty() {
             info!("waiting for another session to let go of a claimed partition");

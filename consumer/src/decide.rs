@@ -33,14 +33,9 @@ impl Liveness {
         if swipe.mode != Mode::Online || event.replay {
             return None;
         }
-        let at = swipe
-            .received_at
-            .unix_ms()
-            .saturating_sub(i64::try_from(swipe.age_ms?).ok()?);
+        let at = swipe.received_at.unix_ms().saturating_sub(i64::try_from(swipe.age_ms?).ok()?);
         let age_ms = self.now.unix_ms().saturating_sub(at);
-        (-self.skew_ms..=self.window_ms)
-            .contains(&age_ms)
-            .then_some(Millis::from_unix_ms(at))
+        (-self.skew_ms..=self.window_ms).contains(&age_ms).then_some(Millis::from_unix_ms(at))
     }
 }
 
@@ -57,10 +52,7 @@ pub(crate) fn judge<'e, 'a>(
     };
     let (as_of, at) = match liveness.live_at(event) {
         Some(at) => (AsOf::Now, at),
-        None => (
-            AsOf::Moment(event.swipe.occurred_at),
-            event.swipe.occurred_at,
-        ),
+        None => (AsOf::Moment(event.swipe.occurred_at), event.swipe.occurred_at),
     };
     let credential = cache.credential(&event.swipe.card_id, as_of);
     Ok(Judged {

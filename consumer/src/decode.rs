@@ -41,10 +41,7 @@ impl Event<'_> {
 
 impl Cause {
     pub(crate) fn new(reason: DeadLetterReason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
+        Self { reason, message: message.into() }
     }
 
     fn undecodable(message: impl Into<String>) -> Self {
@@ -64,10 +61,7 @@ impl Window {
     const AHEAD_MS: i64 = 86_400_000;
 
     pub(crate) fn new(oldest: Millis, now: Millis) -> Self {
-        Self {
-            oldest,
-            newest: Millis::from_unix_ms(now.unix_ms() + Self::AHEAD_MS),
-        }
+        Self { oldest, newest: Millis::from_unix_ms(now.unix_ms() + Self::AHEAD_MS) }
     }
 
     pub(crate) fn holds(&self, at: Millis) -> bool {
@@ -77,14 +71,9 @@ impl Window {
 
 /// Reads one record of a log with `partitions` partitions.
 pub(crate) fn decode(record: Record<'_>, partitions: i32) -> Result<Event<'_>, Cause> {
-    let value = record
-        .value
-        .ok_or_else(|| Cause::undecodable("the record has no value"))?;
+    let value = record.value.ok_or_else(|| Cause::undecodable("the record has no value"))?;
     if value.len() > EVENT_BYTES_MAX {
-        let message = format!(
-            "the value has {} bytes, may have {EVENT_BYTES_MAX}",
-            value.len()
-        );
+        let message = format!("the value has {} bytes, may have {EVENT_BYTES_MAX}", value.len());
         return Err(Cause::new(DeadLetterReason::Oversize, message));
     }
     if !record.headers.readable {
@@ -95,15 +84,9 @@ pub(crate) fn decode(record: Record<'_>, partitions: i32) -> Result<Event<'_>, C
         return Err(Cause::new(DeadLetterReason::UnknownType, message));
     }
     let swipe = Swipe::decode(value).map_err(|invalid| Cause::undecodable(invalid.to_string()))?;
-    let id = record
-        .headers
-        .get(headers::ID)
-        .and_then(|id| Uuid::try_parse_ascii(id).ok());
+    let id = record.headers.get(headers::ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
     if id != Some(swipe.event_id) {
-        return Err(Cause::undecodable(format!(
-            "{} is not the value's event_id",
-            headers::ID
-        )));
+        return Err(Cause::undecodable(format!("{} is not the value's event_id", headers::ID)));
     }
     if record.key != Some(swipe.card_id.as_bytes()) {
         let message = "the record's key is not its card_id";
@@ -115,11 +98,7 @@ pub(crate) fn decode(record: Record<'_>, partitions: i32) -> Result<Event<'_>, C
         return Err(Cause::new(DeadLetterReason::WrongPartition, message));
     }
     let replay = record.headers.get(headers::REPLAY).is_some();
-    Ok(Event {
-        record,
-        swipe,
-        replay,
-    })
+    Ok(Event { record, swipe, replay })
 }
 
 #[cfg(test)]
@@ -141,14 +120,8 @@ mod tests {
     ) -> Option<DeadLetterReason> {
         let partition = schemas::partition_of(b"21", 4);
         let mut chunk = Chunk::default();
-        let claim = Claim {
-            partition,
-            owner: Uuid::nil(),
-        };
-        let headers = [
-            (headers::TYPE, ce_type.as_bytes()),
-            (headers::ID, id.as_bytes()),
-        ];
+        let claim = Claim { partition, owner: Uuid::nil() };
+        let headers = [(headers::TYPE, ce_type.as_bytes()), (headers::ID, id.as_bytes())];
         chunk.push_parts(claim, 5, Some(key), value, &headers);
         let record = chunk.records().next().unwrap();
         decode(record, 4).err().map(|cause| cause.reason)
@@ -161,27 +134,15 @@ mod tests {
         assert_eq!(outcome(b"21", swipe, v1, ID), None);
         assert_eq!(outcome(b"21", swipe, v1, &ID.to_uppercase()), None);
         assert_eq!(outcome(b"21", None, v1, ID), Some(R::Undecodable));
-        assert_eq!(
-            outcome(b"21", Some(b"\xff\x00{"), v1, ID),
-            Some(R::Undecodable)
-        );
-        assert_eq!(
-            outcome(b"21", swipe, "gatelog.swipe.v2", ID),
-            Some(R::UnknownType)
-        );
+        assert_eq!(outcome(b"21", Some(b"\xff\x00{"), v1, ID), Some(R::Undecodable));
+        assert_eq!(outcome(b"21", swipe, "gatelog.swipe.v2", ID), Some(R::UnknownType));
         assert_eq!(outcome(b"22", swipe, v1, ID), Some(R::WrongKey));
         assert_eq!(outcome(b"21", swipe, v1, "x"), Some(R::Undecodable));
         let large = vec![b' '; EVENT_BYTES_MAX + 1];
         assert_eq!(outcome(b"21", Some(&large), v1, ID), Some(R::Oversize));
         let (other, n) = (VALUE.replace("\"21\"", "\"foobar\""), 4);
-        assert_ne!(
-            schemas::partition_of(b"foobar", n),
-            schemas::partition_of(b"21", n)
-        );
-        assert_eq!(
-            outcome(b"foobar", Some(other.as_bytes()), v1, ID),
-            Some(R::WrongPartition)
-        );
+        assert_ne!(schemas::partition_of(b"foobar", n), schemas::partition_of(b"21", n));
+        assert_eq!(outcome(b"foobar", Some(other.as_bytes()), v1, ID), Some(R::WrongPartition));
     }
 
     #[test]

@@ -128,9 +128,7 @@ fn class(error: &tokio_postgres::Error) -> Class {
         }
         // The day of a row was detached since it was looked for; a CHECK has a name.
         SqlState::CHECK_VIOLATION
-            if error
-                .as_db_error()
-                .is_some_and(|e| e.constraint().is_none()) =>
+            if error.as_db_error().is_some_and(|e| e.constraint().is_none()) =>
         {
             Class::Contention
         }

@@ -59,29 +59,19 @@ impl<'a> Fold<'a> {
         use std::collections::hash_map::Entry;
         let standing = match self.standing.entry(key) {
             Entry::Vacant(free) => {
-                free.insert(Standing {
-                    event_id,
-                    offset,
-                    collisions: Vec::new(),
-                });
+                free.insert(Standing { event_id, offset, collisions: Vec::new() });
                 return Outcome::Row;
             }
             Entry::Occupied(taken) => taken.into_mut(),
         };
         if standing.event_id == event_id {
-            return Outcome::Duplicate {
-                first_offset: standing.offset,
-            };
+            return Outcome::Duplicate { first_offset: standing.offset };
         }
         match standing.collisions.iter().find(|(id, _)| *id == event_id) {
-            Some((_, first_offset)) => Outcome::Duplicate {
-                first_offset: *first_offset,
-            },
+            Some((_, first_offset)) => Outcome::Duplicate { first_offset: *first_offset },
             None => {
                 standing.collisions.push((event_id, offset));
-                Outcome::Collision {
-                    row_offset: standing.offset,
-                }
+                Outcome::Collision { row_offset: standing.offset }
             }
         }
     }

@@ -43,9 +43,7 @@ impl Metrics {
 
     fn build() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let make = Maker {
-            registry: &registry,
-        };
+        let make = Maker { registry: &registry };
         Ok(Self {
             events: make.counters(
                 "events_total",
@@ -100,9 +98,7 @@ impl Metrics {
             ("dead_letter", sorted.dead.len()),
         ] {
             if count > 0 {
-                self.events
-                    .with_label_values(&[outcome])
-                    .inc_by(count as u64);
+                self.events.with_label_values(&[outcome]).inc_by(count as u64);
             }
         }
         let collided = sorted.collisions.iter().map(|collision| &collision.judged);
@@ -110,10 +106,7 @@ impl Metrics {
         let seconds = self.publish_to_row_seconds.local();
         let now = Millis::now().unix_ms();
         for judged in sorted.rows.iter().chain(collided) {
-            primary[judged
-                .reasons
-                .primary()
-                .map_or(DenialReason::ALL.len(), |r| r as usize)] += 1;
+            primary[judged.reasons.primary().map_or(DenialReason::ALL.len(), |r| r as usize)] += 1;
             if let Some(published_at) = judged.event.record.published_at {
                 seconds.observe((now - published_at.unix_ms()).max(0) as f64 / 1_000.0);
             }
@@ -121,15 +114,11 @@ impl Metrics {
         seconds.flush();
         for (reason, count) in DenialReason::ALL.into_iter().zip(primary) {
             if count > 0 {
-                self.decisions
-                    .with_label_values(&["denied", reason.as_str()])
-                    .inc_by(count);
+                self.decisions.with_label_values(&["denied", reason.as_str()]).inc_by(count);
             }
         }
         let granted = primary[DenialReason::ALL.len()];
-        self.decisions
-            .with_label_values(&["granted", ""])
-            .inc_by(granted);
+        self.decisions.with_label_values(&["granted", ""]).inc_by(granted);
     }
 }
 
@@ -171,8 +160,6 @@ impl Maker<'_> {
         buckets: Vec<f64>,
     ) -> prometheus::Result<Histogram> {
         let name = format!("gatelog_consumer_{name}");
-        self.register(Histogram::with_opts(
-            HistogramOpts::new(name, help).buckets(buckets),
-        )?)
+        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?)
     }
 }

@@ -43,11 +43,7 @@ impl Outlets {
             partitions: BTreeSet::new(),
             blocked: false,
         };
-        Self {
-            outlets: senders.into_iter().map(outlet).collect(),
-            consumer,
-            topic,
-        }
+        Self { outlets: senders.into_iter().map(outlet).collect(), consumer, topic }
     }
 
     /// Gives a partition to the writer that has the fewest.
@@ -129,9 +125,7 @@ impl Outlets {
 
     /// No more will come: the writers finish.
     pub(crate) fn close(&mut self) {
-        self.outlets
-            .iter_mut()
-            .for_each(|outlet| outlet.sender = None);
+        self.outlets.iter_mut().for_each(|outlet| outlet.sender = None);
     }
 }
 

@@ -46,13 +46,7 @@ enum Try {
 impl Pipeline {
     pub(crate) fn new(decision: Decision, partitions: i32, log_id: Uuid, metrics: Metrics) -> Self {
         let cards_max = NonZeroUsize::new(decision.cached_cards_max).unwrap_or(NonZeroUsize::MIN);
-        Self {
-            cache: Cache::new(cards_max),
-            decision,
-            partitions,
-            log_id,
-            metrics,
-        }
+        Self { cache: Cache::new(cards_max), decision, partitions, log_id, metrics }
     }
 
     /// Applies a batch, or what of it is still ours: afterwards each of its offsets has its
@@ -67,9 +61,7 @@ impl Pipeline {
         while !batch.is_empty() {
             match self.try_once(batch, store, freshness).await? {
                 Try::Committed => {
-                    batch
-                        .parts()
-                        .for_each(|part| claims.committed(part.claim, part.next));
+                    batch.parts().for_each(|part| claims.committed(part.claim, part.next));
                     return Ok(());
                 }
                 Try::ClockMoved => {
@@ -89,10 +81,7 @@ impl Pipeline {
         freshness: Freshness,
     ) -> Result<Try, Error> {
         let (events, mut dead) = self.decode(batch, store).await?;
-        let days = events
-            .iter()
-            .map(|event| event.swipe.occurred_at.unix_day())
-            .collect();
+        let days = events.iter().map(|event| event.swipe.occurred_at.unix_day()).collect();
         store.ensure_days(&days).await?;
 
         let mut transaction = store.begin().await?;
@@ -100,13 +89,8 @@ impl Pipeline {
             transaction.seal().await?;
         }
         let cards: HashSet<&str> = events.iter().map(|event| &*event.swipe.card_id).collect();
-        let terminals = events
-            .iter()
-            .map(|event| &*event.swipe.terminal_id)
-            .collect();
-        self.cache
-            .prepare(transaction.client(), &cards, &terminals, freshness)
-            .await?;
+        let terminals = events.iter().map(|event| &*event.swipe.terminal_id).collect();
+        self.cache.prepare(transaction.client(), &cards, &terminals, freshness).await?;
         let clock = self.cache.clock().unwrap_or_default();
         let judged = self.judge(&events, &mut dead);
 
@@ -117,15 +101,11 @@ impl Pipeline {
         let standing = transaction.probe(&judged, &seen_up_to).await?;
         let sorted = Sorted::sort(judged, dead, standing);
         transaction.copy_rows(&sorted.rows, clock).await?;
-        transaction
-            .copy_collisions(&sorted.collisions, clock)
-            .await?;
+        transaction.copy_collisions(&sorted.collisions, clock).await?;
         transaction.insert_duplicates(&sorted.duplicates).await?;
         transaction.insert_dead(&sorted.dead, self.log_id).await?;
         transaction.insert_gaps(batch.parts()).await?;
-        transaction
-            .correct_totals(&sorted.collisions, &sorted.duplicates)
-            .await?;
+        transaction.correct_totals(&sorted.collisions, &sorted.duplicates).await?;
         if transaction.seal().await? != clock {
             return Ok(Try::ClockMoved);
         }
@@ -150,25 +130,16 @@ impl Pipeline {
         }
         let now = Millis::now();
         let window = store.window(now);
-        if !events
-            .iter()
-            .all(|event| window.holds(event.swipe.occurred_at))
-        {
+        if !events.iter().all(|event| window.holds(event.swipe.occurred_at)) {
             store.refresh_window().await?;
             let window = store.window(now);
-            let (kept, outside): (Vec<_>, Vec<_>) = events
-                .into_iter()
-                .partition(|event| window.holds(event.swipe.occurred_at));
+            let (kept, outside): (Vec<_>, Vec<_>) =
+                events.into_iter().partition(|event| window.holds(event.swipe.occurred_at));
             events = kept;
-            let message = format!(
-                "occurred_at: must lie between {} and {}",
-                window.oldest, window.newest
-            );
+            let message =
+                format!("occurred_at: must lie between {} and {}", window.oldest, window.newest);
             let cause = Cause::new(DeadLetterReason::OccurredAtOutOfRange, message);
-            let refuse = |event: Event<'b>| Refusal {
-                record: event.record,
-                cause: cause.clone(),
-            };
+            let refuse = |event: Event<'b>| Refusal { record: event.record, cause: cause.clone() };
             dead.extend(outside.into_iter().map(refuse));
         }
         Ok((events, dead))
@@ -188,10 +159,7 @@ impl Pipeline {
         for event in events {
             match judge(event, &self.cache, &liveness) {
                 Ok(one) => judged.push(one),
-                Err(cause) => dead.push(Refusal {
-                    record: event.record,
-                    cause,
-                }),
+                Err(cause) => dead.push(Refusal { record: event.record, cause }),
             }
         }
         judged
@@ -200,10 +168,7 @@ impl Pipeline {
     /// Leaves out of a batch the partitions that could not be advanced.
     fn settle(&self, batch: &mut Batch, stopped: &[(i32, Fence)], claims: &Claims) {
         for (partition, fence) in stopped {
-            let Some(claim) = batch
-                .parts()
-                .map(|p| p.claim)
-                .find(|c| c.partition == *partition)
+            let Some(claim) = batch.parts().map(|p| p.claim).find(|c| c.partition == *partition)
             else {
                 continue;
             };
@@ -238,10 +203,7 @@ fn shares<'b>(batch: &'b Batch, judged: &[Judged<'_, '_>], dead: &[Refusal<'_>])
     }
     let share = |part: &'b Part| Share {
         part,
-        dead: refused
-            .get(&part.claim.partition)
-            .copied()
-            .unwrap_or_default(),
+        dead: refused.get(&part.claim.partition).copied().unwrap_or_default(),
         occurred_at_max: latest.get(&part.claim.partition).copied().unwrap_or(none),
     };
     batch.parts().map(share).collect()

@@ -51,27 +51,15 @@ impl Follow {
         metrics: Metrics,
         lag: Arc<std::sync::atomic::AtomicI64>,
     ) -> Self {
-        Self {
-            rebalances: Mutex::default(),
-            claims,
-            metrics,
-            lag,
-            topic,
-        }
+        Self { rebalances: Mutex::default(), claims, metrics, lag, topic }
     }
 
     fn push(&self, rebalance: Rebalance) {
-        self.rebalances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(rebalance);
+        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push_back(rebalance);
     }
 
     fn pop(&self) -> Option<Rebalance> {
-        self.rebalances
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
@@ -86,10 +74,7 @@ impl ClientContext for Follow {
                 continue;
             };
             let lag = (ends.hi_offset - next).max(0);
-            self.metrics
-                .lag
-                .with_label_values(&[&partition.to_string()])
-                .set(lag);
+            self.metrics.lag.with_label_values(&[&partition.to_string()]).set(lag);
             total += lag;
         }
         self.lag.store(total, Ordering::Relaxed);
@@ -118,15 +103,9 @@ impl ConsumerContext for Follow {
         if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             return self.push(Rebalance::Assign(partitions));
         }
-        let cooperative = matches!(
-            consumer.rebalance_protocol(),
-            RebalanceProtocol::Cooperative
-        );
-        let obeyed = if cooperative {
-            consumer.incremental_unassign(tpl)
-        } else {
-            consumer.unassign()
-        };
+        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let obeyed =
+            if cooperative { consumer.incremental_unassign(tpl) } else { consumer.unassign() };
         if let Err(error) = obeyed {
             warn!(%error, "giving partitions back");
         }
@@ -237,8 +216,7 @@ impl Reader {
         let due = self.claims.due(self.reclaim_after);
         if !due.is_empty() {
             warn!(partitions = ?due, "claims were lost, but the group assigns them here; claiming again");
-            due.iter()
-                .for_each(|partition| self.assignment.forget(*partition));
+            due.iter().for_each(|partition| self.assignment.forget(*partition));
             self.assignment.claim(due, Claiming::Again);
         }
         while let Some((claiming, granted)) = self.assignment.granted()? {
@@ -271,10 +249,8 @@ impl Reader {
         self.metrics.partitions.set(self.assignment.len() as i64);
         match claiming {
             Claiming::Assigned => {
-                let cooperative = matches!(
-                    self.consumer.rebalance_protocol(),
-                    RebalanceProtocol::Cooperative
-                );
+                let cooperative =
+                    matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
                 let assigned = if cooperative {
                     self.consumer.incremental_assign(&list)
                 } else {
@@ -282,9 +258,7 @@ impl Reader {
                 };
                 assigned.map_err(Error::kafka("assigning partitions"))?;
                 // A partition that was paused when it was revoked comes back paused.
-                self.consumer
-                    .resume(&list)
-                    .map_err(Error::kafka("assigning partitions"))?;
+                self.consumer.resume(&list).map_err(Error::kafka("assigning partitions"))?;
                 self.assigned.store(true, Ordering::Relaxed);
             }
             Claiming::Again => {
@@ -304,11 +278,7 @@ impl Reader {
             self.outlets.take_back(*partition);
             self.claims.release(*partition);
             // The gauge of a partition that is somebody else's would stand still for ever.
-            drop(
-                self.metrics
-                    .lag
-                    .remove_label_values(&[&partition.to_string()]),
-            );
+            drop(self.metrics.lag.remove_label_values(&[&partition.to_string()]));
         }
         self.metrics.partitions.set(self.assignment.len() as i64);
     }
@@ -327,25 +297,12 @@ impl Reader {
             // Believed only when a second fetch shows the same.
             if position.suspected != Some(offset) {
                 position.suspected = Some(offset);
-                info!(
-                    partition,
-                    expected, offset, "offsets are missing; fetching again"
-                );
+                info!(partition, expected, offset, "offsets are missing; fetching again");
                 return self.seek(partition, expected);
             }
-            warn!(
-                partition,
-                first = expected,
-                end = offset,
-                "no events at these offsets"
-            );
-            let gap = Gap {
-                first: expected,
-                end: offset,
-            };
-            self.outlets
-                .pending(position.writer)
-                .push_gap(position.claim, gap);
+            warn!(partition, first = expected, end = offset, "no events at these offsets");
+            let gap = Gap { first: expected, end: offset };
+            self.outlets.pending(position.writer).push_gap(position.claim, gap);
         }
         position.suspected = None;
         position.expected = offset + 1;
@@ -359,12 +316,7 @@ impl Reader {
     }
 
     fn seek(&self, partition: i32, offset: i64) -> Result<(), Error> {
-        match self.consumer.seek(
-            &self.topic,
-            partition,
-            Offset::Offset(offset),
-            Duration::ZERO,
-        ) {
+        match self.consumer.seek(&self.topic, partition, Offset::Offset(offset), Duration::ZERO) {
             // Not fetched yet, or no longer: the assignment brings its own offset.
             Err(KafkaError::Seek(reason)) => {
                 debug!(partition, offset, reason, "seek was not taken");
@@ -397,16 +349,9 @@ impl Reader {
             | KafkaError::MessageConsumption(
                 Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed,
             ) => {
-                return Err(Error::Kafka {
-                    doing: "reading the log",
-                    source: error.clone(),
-                });
+                return Err(Error::Kafka { doing: "reading the log", source: error.clone() });
             }
-            passing
-                if self
-                    .complained
-                    .is_none_or(|at| at.elapsed() > COMPLAIN_EVERY) =>
-            {
+            passing if self.complained.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY) => {
                 warn!(error = %passing, "Kafka: going on when it is back");
                 self.complained = Some(Instant::now());
             }

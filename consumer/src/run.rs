@@ -72,12 +72,7 @@ async fn work(
     let connector = Arc::new(Connector::new(settings)?);
     let claims = Arc::new(Claims::default());
     let topic = settings.topic.swipes.clone();
-    let follow = Follow::new(
-        topic.clone(),
-        claims.clone(),
-        metrics.clone(),
-        ready.lag.clone(),
-    );
+    let follow = Follow::new(topic.clone(), claims.clone(), metrics.clone(), ready.lag.clone());
     let consumer = Arc::new(connect(settings, connector.member(), follow)?);
 
     let started = async {
@@ -88,12 +83,7 @@ async fn work(
         log = started => log?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
-    info!(
-        member = connector.member(),
-        topic,
-        partitions = log.partitions,
-        "joining the group"
-    );
+    info!(member = connector.member(), topic, partitions = log.partitions, "joining the group");
 
     let (writers_done, writers_done_seen) = watch::channel(false);
     let mut writers = JoinSet::new();
@@ -117,9 +107,7 @@ async fn work(
         };
         writers.spawn(writer.run());
     }
-    consumer
-        .subscribe(&[&topic])
-        .map_err(Error::kafka("joining the group"))?;
+    consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let claimer = Claimer {
         connector,
         consumer: consumer.clone(),
@@ -196,16 +184,8 @@ fn connect(
     member: &str,
     follow: Follow,
 ) -> Result<BaseConsumer<Follow>, Error> {
-    let Group {
-        id,
-        protocol,
-        session_timeout_ms,
-        heartbeat_interval_ms,
-        ..
-    } = &settings.group;
-    let mut config = settings
-        .kafka
-        .client_config(&format!("gatelog-consumer {member}"));
+    let Group { id, protocol, session_timeout_ms, heartbeat_interval_ms, .. } = &settings.group;
+    let mut config = settings.kafka.client_config(&format!("gatelog-consumer {member}"));
     config
         .set("group.id", id)
         // Progress is Postgres' business; Kafka only gets a hint for lag tools.
@@ -230,9 +210,7 @@ fn connect(
         Protocol::Consumer => config.set("group.protocol", "consumer"),
     };
     quiet_panics_of_the_reader();
-    config
-        .create_with_context(follow)
-        .map_err(Error::kafka("starting librdkafka"))
+    config.create_with_context(follow).map_err(Error::kafka("starting librdkafka"))
 }
 
 /// A header name that is not UTF-8 makes rdkafka panic, which the reader catches and turns into a
@@ -242,9 +220,7 @@ fn quiet_panics_of_the_reader() {
     HOOKED.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let foreign = panic
-                .location()
-                .is_some_and(|at| at.file().contains("rdkafka"));
+            let foreign = panic.location().is_some_and(|at| at.file().contains("rdkafka"));
             if !(foreign && std::thread::current().name() == Some("reader")) {
                 loud(panic);
             }
@@ -261,11 +237,8 @@ async fn serve(
     let failed = |source| Error::Status { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let (assigned, answers, lag) = (
-        ready.assigned.clone(),
-        ready.postgres_answers.clone(),
-        ready.lag.clone(),
-    );
+    let (assigned, answers, lag) =
+        (ready.assigned.clone(), ready.postgres_answers.clone(), ready.lag.clone());
     let lag_max = settings.status.ready_lag_max;
     let look = move || {
         if !answers.load(Ordering::Relaxed) {

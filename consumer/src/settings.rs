@@ -113,9 +113,7 @@ pub struct Status {
 
 impl Default for Topic {
     fn default() -> Self {
-        Self {
-            swipes: "gatelog.swipes.v1".to_owned(),
-        }
+        Self { swipes: "gatelog.swipes.v1".to_owned() }
     }
 }
 
@@ -148,20 +146,13 @@ impl Default for Batch {
 
 impl Default for Decision {
     fn default() -> Self {
-        Self {
-            live_window_ms: 5_000,
-            clock_skew_ms: 1_000,
-            cached_cards_max: 200_000,
-        }
+        Self { live_window_ms: 5_000, clock_skew_ms: 1_000, cached_cards_max: 200_000 }
     }
 }
 
 impl Default for Status {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
-            ready_lag_max: 100_000,
-        }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)), ready_lag_max: 100_000 }
     }
 }
 
@@ -179,10 +170,7 @@ impl settings::Settings for Settings {
         self.kafka.check()?;
         self.postgres.check()?;
         let (group, batch) = (&self.group, &self.batch);
-        for (key, text) in [
-            ("topic.swipes", &self.topic.swipes),
-            ("group.id", &self.group.id),
-        ] {
+        for (key, text) in [("topic.swipes", &self.topic.swipes), ("group.id", &self.group.id)] {
             if text.is_empty() || text.len() > 249 {
                 return Err(Error::value(key, "must have 1 to 249 characters"));
             }
@@ -190,74 +178,29 @@ impl settings::Settings for Settings {
         if group.member.len() > 40 {
             return Err(Error::value("group.member", "may have 40 characters"));
         }
-        within(
-            "group.session_timeout_ms",
-            group.session_timeout_ms,
-            1_000,
-            300_000,
-        )?;
-        within(
-            "group.heartbeat_interval_ms",
-            group.heartbeat_interval_ms,
-            50,
-            60_000,
-        )?;
+        within("group.session_timeout_ms", group.session_timeout_ms, 1_000, 300_000)?;
+        within("group.heartbeat_interval_ms", group.heartbeat_interval_ms, 50, 60_000)?;
         if group.heartbeat_interval_ms * 3 > group.session_timeout_ms {
             let problem = "must be a third of group.session_timeout_ms at most";
             return Err(Error::value("group.heartbeat_interval_ms", problem));
         }
-        within(
-            "group.reclaim_after_ms",
-            group.reclaim_after_ms,
-            1_000,
-            600_000,
-        )?;
+        within("group.reclaim_after_ms", group.reclaim_after_ms, 1_000, 600_000)?;
         within("batch.rows_max", batch.rows_max, 1, 1_000_000)?;
-        within(
-            "batch.bytes_max",
-            batch.bytes_max,
-            1024 * 1024,
-            1024 * 1024 * 1024,
-        )?;
+        within("batch.bytes_max", batch.bytes_max, 1024 * 1024, 1024 * 1024 * 1024)?;
         within("batch.writers", batch.writers, 1, 64)?;
         within("batch.queue_chunks_max", batch.queue_chunks_max, 1, 1_024)?;
         within("batch.timeout_ms", batch.timeout_ms, 1_000, 600_000)?;
         within("batch.claim_wait_ms", batch.claim_wait_ms, 100, 60_000)?;
-        within(
-            "batch.shutdown_timeout_ms",
-            batch.shutdown_timeout_ms,
-            100,
-            600_000,
-        )?;
-        within(
-            "decision.live_window_ms",
-            self.decision.live_window_ms,
-            100,
-            3_600_000,
-        )?;
-        within(
-            "decision.clock_skew_ms",
-            self.decision.clock_skew_ms,
-            0,
-            60_000,
-        )?;
-        within(
-            "decision.cached_cards_max",
-            self.decision.cached_cards_max,
-            1,
-            100_000_000,
-        )?;
+        within("batch.shutdown_timeout_ms", batch.shutdown_timeout_ms, 100, 600_000)?;
+        within("decision.live_window_ms", self.decision.live_window_ms, 100, 3_600_000)?;
+        within("decision.clock_skew_ms", self.decision.clock_skew_ms, 0, 60_000)?;
+        within("decision.cached_cards_max", self.decision.cached_cards_max, 1, 100_000_000)?;
         if self.decision.cached_cards_max < 2 * batch.rows_max {
             let problem = "must be twice batch.rows_max at least: a batch must fit";
             return Err(Error::value("decision.cached_cards_max", problem));
         }
         within("retry.base_ms", self.retry.base_ms, 1, 60_000)?;
-        within(
-            "retry.cap_ms",
-            self.retry.cap_ms,
-            self.retry.base_ms,
-            600_000,
-        )?;
+        within("retry.cap_ms", self.retry.cap_ms, self.retry.base_ms, 600_000)?;
         Ok(())
     }
 }
@@ -269,10 +212,7 @@ fn within<T: Copy + PartialOrd + std::fmt::Display>(
     most: T,
 ) -> Result<(), Error> {
     if value < least || value > most {
-        return Err(Error::value(
-            key,
-            format!("is {value}, must lie between {least} and {most}"),
-        ));
+        return Err(Error::value(key, format!("is {value}, must lie between {least} and {most}")));
     }
     Ok(())
 }
@@ -282,10 +222,7 @@ mod tests {
     use super::*;
 
     fn with(name: &str, value: &str) -> Result<Settings, Error> {
-        settings::load_from(
-            None,
-            [(format!("GATELOG_CONSUMER_{name}"), value.to_owned())],
-        )
+        settings::load_from(None, [(format!("GATELOG_CONSUMER_{name}"), value.to_owned())])
     }
 
     #[test]
@@ -299,11 +236,7 @@ mod tests {
             ("BATCH__ROWS_MAX", "0", "batch.rows_max"),
             ("BATCH__ROW_MAX", "5", "batch.row_max"),
             ("BATCH__ROWS_MAX", "900000", "decision.cached_cards_max"),
-            (
-                "GROUP__HEARTBEAT_INTERVAL_MS",
-                "5000",
-                "group.heartbeat_interval_ms",
-            ),
+            ("GROUP__HEARTBEAT_INTERVAL_MS", "5000", "group.heartbeat_interval_ms"),
             ("GROUP__PROTOCOL", "paxos", "group.protocol"),
             ("STATUS__LISTEN", "here", "status.listen"),
             ("RETRY__CAP_MS", "1", "retry.cap_ms"),

@@ -38,15 +38,9 @@ pub(crate) async fn postgres(connector: &Connector, settings: &Settings) -> Resu
             let sql = "SELECT coalesce(max(version), 0)::int FROM refinery_schema_history";
             Ok(client.query_one(sql, &[]).await?.get::<_, i32>(0) as u32)
         };
-        let found = read
-            .await
-            .map_err(Error::postgres("reading the schema's version"))?;
+        let found = read.await.map_err(Error::postgres("reading the schema's version"))?;
         let needed = migrations::latest();
-        if found < needed {
-            Err(Error::Schema { found, needed })
-        } else {
-            Ok(())
-        }
+        if found < needed { Err(Error::Schema { found, needed }) } else { Ok(()) }
     };
     let passing =
         |error: &Error| matches!(error, Error::Schema { .. }) || error.class() != Class::Bug;
@@ -66,16 +60,9 @@ pub(crate) async fn log(
             let metadata = consumer
                 .fetch_metadata(Some(&topic), ASK)
                 .map_err(Error::kafka("asking Kafka for the topic"))?;
-            let partitions = metadata
-                .topics()
-                .first()
-                .map_or(0, |t| t.partitions().len());
+            let partitions = metadata.topics().first().map_or(0, |t| t.partitions().len());
             let cluster_id = consumer.client().fetch_cluster_id(ASK).unwrap_or_default();
-            if partitions == 0 {
-                Err(Error::NoTopic(topic))
-            } else {
-                Ok((cluster_id, partitions))
-            }
+            if partitions == 0 { Err(Error::NoTopic(topic)) } else { Ok((cluster_id, partitions)) }
         })
         .await
         .map_err(|_| Error::Ended("asking Kafka"))?
@@ -85,10 +72,7 @@ pub(crate) async fn log(
     let partitions =
         i32::try_from(partitions).map_err(|_| Error::Bug(format!("{partitions} partitions")))?;
     let pin = || pin(connector, settings, &cluster_id, partitions);
-    wait_for("Postgres", settings, pin, |error| {
-        error.class() != Class::Bug
-    })
-    .await
+    wait_for("Postgres", settings, pin, |error| error.class() != Class::Bug).await
 }
 
 /// Pins the database to this log, or finds that it was pinned to another.
@@ -102,39 +86,22 @@ async fn pin(
     let client = connector.connect().await?;
     let (topic, group) = (&settings.topic.swipes, &settings.group.id);
     client
-        .execute(
-            include_str!("sql/pin_log.sql"),
-            &[&cluster_id, topic, &partitions, group],
-        )
+        .execute(include_str!("sql/pin_log.sql"), &[&cluster_id, topic, &partitions, group])
         .await
         .map_err(Error::postgres(doing))?;
     let sql = "SELECT log_id, cluster_id, topic, partitions, consumer_group FROM log_topic";
-    let row = client
-        .query_one(sql, &[])
-        .await
-        .map_err(Error::postgres(doing))?;
+    let row = client.query_one(sql, &[]).await.map_err(Error::postgres(doing))?;
     for (what, stored, ours) in [
-        (
-            "Kafka cluster",
-            row.get::<_, String>(1),
-            cluster_id.to_owned(),
-        ),
+        ("Kafka cluster", row.get::<_, String>(1), cluster_id.to_owned()),
         ("topic", row.get(2), topic.clone()),
-        (
-            "partition count",
-            row.get::<_, i32>(3).to_string(),
-            partitions.to_string(),
-        ),
+        ("partition count", row.get::<_, i32>(3).to_string(), partitions.to_string()),
         ("consumer group", row.get(4), group.clone()),
     ] {
         if stored != ours {
             return Err(Error::OtherLog { what, stored, ours });
         }
     }
-    Ok(Log {
-        log_id: row.get(0),
-        partitions,
-    })
+    Ok(Log { log_id: row.get(0), partitions })
 }
 
 /// Tries until it works; says once what it waits for, and then at every doubling.

@@ -96,10 +96,7 @@ impl Writer {
         }
         self.postgres_answers.store(true, Ordering::Relaxed);
         self.pipeline.metrics.batch_events.observe(events as f64);
-        self.pipeline
-            .metrics
-            .batch_seconds
-            .observe(started.elapsed().as_secs_f64());
+        self.pipeline.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -118,9 +115,7 @@ impl Writer {
             };
             self.pipeline.apply(batch, store, &self.claims).await
         });
-        applied
-            .await
-            .unwrap_or(Err(Error::BatchTimeout(self.settings.batch.timeout_ms)))
+        applied.await.unwrap_or(Err(Error::BatchTimeout(self.settings.batch.timeout_ms)))
     }
 
     fn trouble(&mut self, error: &Error, failures: u32, store: &mut Option<Store>) {
@@ -153,9 +148,7 @@ impl Writer {
         let answered = timeout(limit, async {
             match store {
                 Some(store) if !store.client().is_closed() => store.ping().await,
-                _ => Store::open(&self.connector)
-                    .await
-                    .map(|opened| *store = Some(opened)),
+                _ => Store::open(&self.connector).await.map(|opened| *store = Some(opened)),
             }
         });
         let answers = matches!(answered.await, Ok(Ok(())));

@@ -1,5 +1,8 @@
 -- What happened: each event of the log ends in exactly one of these tables, or in dead_letter.
 
+-- Functions below run with this search path: a temporary table must not stand in for one of ours.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
 -- Time first on purpose: swipes come nearly in the order of time, so the index grows at its end.
 -- A further index on (card_id, occurred_at) or on event_id halves the rate of writing.
 CREATE TABLE access_log (

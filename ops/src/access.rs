@@ -37,30 +37,20 @@ pub async fn run(settings: &Settings, file: &Path, run: Run, json: bool) -> Resu
 }
 
 fn read(path: &Path) -> Result<AccessFile, Error> {
-    let unreadable = |source| Error::File {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| Error::File { path: path.to_owned(), source };
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
     if bytes > FILE_BYTES_MAX {
-        let problem = format!(
-            "{}: has {bytes} bytes, may have {FILE_BYTES_MAX}",
-            path.display()
-        );
+        let problem = format!("{}: has {bytes} bytes, may have {FILE_BYTES_MAX}", path.display());
         return Err(Error::Usage(problem));
     }
-    Ok(AccessFile::parse(
-        &std::fs::read(path).map_err(unreadable)?,
-    )?)
+    Ok(AccessFile::parse(&std::fs::read(path).map_err(unreadable)?)?)
 }
 
 fn render(report: &Report, run: Run) -> String {
     let mut table = Table::new(["", "added", "changed", "unchanged"], &[0]);
-    for (what, counts) in [
-        ("zones", report.zones),
-        ("terminals", report.terminals),
-        ("cards", report.cards),
-    ] {
+    for (what, counts) in
+        [("zones", report.zones), ("terminals", report.terminals), ("cards", report.cards)]
+    {
         let numbers = [counts.added, counts.changed, counts.unchanged].map(|n| n.to_string());
         let [added, changed, unchanged] = numbers;
         table.row([what.to_owned(), added, changed, unchanged]);

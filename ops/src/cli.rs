@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use registry::import::Run;
 
 use crate::settings::Settings;
-use crate::{Error, Verdict, access, import, offsets, output, setup};
+use crate::{Error, Verdict, access, import, offsets, output, setup, verify};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -27,16 +27,12 @@ Examples:
   gatelog setup --keep-from 2016-01-01
   gatelog access import access.json
   gatelog import swipes.csv --mapping vast
-  gatelog offsets show";
+  gatelog offsets show
+  gatelog verify";
 
 /// Operates gatelog, the event-sourced access log.
 #[derive(Debug, Parser)]
-#[command(
-    name = "gatelog",
-    version,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "gatelog", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{CONFIGURATION}\n\n{EXIT_CODES}"))]
 pub struct Cli {
     /// TOML file with the configuration
@@ -69,7 +65,21 @@ pub enum Command {
     /// How far the log has been read
     #[command(subcommand)]
     Offsets(Offsets),
+    /// Hold the log against the tables: has every event exactly one outcome, and the right one?
+    #[command(after_help = VERIFY, after_long_help = VERIFY)]
+    Verify,
 }
+
+const VERIFY: &str = "\
+Reads every offset that was applied, in Kafka and in Postgres, and compares count and digest. What
+differs is named: missing (no outcome), doubled (more than one), altered (another content than the
+log), invented (an outcome of no event). It says what it did not check. Consumers may run meanwhile.
+
+Exit code 1 if anything differs.
+
+Examples:
+  gatelog verify
+  gatelog verify --json | jq .ok";
 
 const SETUP: &str = "\
 Doing it twice, or in several places at once, is the same as doing it once. A topic that is there
@@ -195,10 +205,7 @@ not. Importing a file again is harmless: a swipe is known by what it says.
 Examples:
   gatelog import prox-fixed.csv --mapping vast
   gatelog import swipes.csv --mapping doors.toml --gateway http://gate-1:8080 --rate 500/s",
-        import::VAST
-            .lines()
-            .map(|line| format!("  {line}\n"))
-            .collect::<String>()
+        import::VAST.lines().map(|line| format!("  {line}\n")).collect::<String>()
     )
 }
 
@@ -245,5 +252,6 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
             import::run(&settings, &args.file, &args.mapping, &options, json).await
         }
         Command::Offsets(Offsets::Show) => offsets::show(&settings, json).await,
+        Command::Verify => verify::run(&settings, json).await,
     }
 }

@@ -84,31 +84,18 @@ struct Waiting {
 
 impl Waiting {
     fn new(server: &'static str, address: String, patience: Duration) -> Self {
-        Self {
-            server,
-            address,
-            patience,
-            until: Instant::now() + patience,
-            has_said_so: false,
-        }
+        Self { server, address, patience, until: Instant::now() + patience, has_said_so: false }
     }
 
     async fn go_on(&mut self, last: String) -> Result<(), Error> {
         let (server, address, seconds) = (self.server, &self.address, self.patience.as_secs());
         if Instant::now() + PAUSE >= self.until {
             let address = address.clone();
-            return Err(Error::Waited {
-                server,
-                address,
-                seconds,
-                last,
-            });
+            return Err(Error::Waited { server, address, seconds, last });
         }
         if !self.has_said_so {
             self.has_said_so = true;
-            output::note(&format!(
-                "waiting up to {seconds} s for {server} at {address}"
-            ));
+            output::note(&format!("waiting up to {seconds} s for {server} at {address}"));
         }
         sleep(PAUSE).await;
         Ok(())

@@ -44,10 +44,7 @@ pub async fn run(
     json: bool,
 ) -> Result<Verdict, Error> {
     let mapping = Mapping::parse(&mapping_text(mapping)?)?;
-    let unreadable = |source| Error::File {
-        path: file.to_owned(),
-        source,
-    };
+    let unreadable = |source| Error::File { path: file.to_owned(), source };
     let source = File::open(file).map_err(unreadable)?;
     let bytes = source.metadata().map_err(unreadable)?.len();
     let bar = bar(bytes);
@@ -60,20 +57,12 @@ pub async fn run(
     if json {
         let error = outcome.as_ref().err().map(ToString::to_string);
         let per_second = (summary.per_second() * 10.0).round() / 10.0;
-        output::print_json(&Answer {
-            summary: &summary,
-            per_second,
-            error,
-        })?;
+        output::print_json(&Answer { summary: &summary, per_second, error })?;
     } else if summary.read > 0 || outcome.is_ok() {
         output::print(&render(&summary))?;
     }
     outcome?;
-    Ok(if summary.is_complete() {
-        Verdict::Fine
-    } else {
-        Verdict::No
-    })
+    Ok(if summary.is_complete() { Verdict::Fine } else { Verdict::No })
 }
 
 /// `vast`, or what stands in a file.
@@ -96,26 +85,16 @@ fn bar(bytes: u64) -> ProgressBar {
 }
 
 fn render(summary: &Summary) -> String {
-    let mut text = format!(
-        "read        {}\nlogged      {}",
-        summary.read, summary.logged
-    );
+    let mut text = format!("read        {}\nlogged      {}", summary.read, summary.logged);
     if summary.spooled > 0 {
         text += &format!(" ({} of them on the gateway's disk)", summary.spooled);
     }
     text.push('\n');
-    for (what, reasons) in [
-        ("refused", &summary.refused),
-        ("unreadable", &summary.unreadable),
-    ] {
+    for (what, reasons) in [("refused", &summary.refused), ("unreadable", &summary.unreadable)] {
         text += &format!("{what:<12}{}\n", reasons.lines());
         for reason in reasons.iter() {
             let first: Vec<String> = reason.first_lines.iter().map(u64::to_string).collect();
-            let more = if reason.lines > first.len() as u64 {
-                ", …"
-            } else {
-                ""
-            };
+            let more = if reason.lines > first.len() as u64 { ", …" } else { "" };
             let first = format!("line {}{more}", first.join(", "));
             let reason = format!("  {:>8}  {}  ({})\n", reason.lines, reason.reason, first);
             text += &reason;

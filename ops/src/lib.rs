@@ -12,6 +12,7 @@ mod output;
 pub mod settings;
 pub mod setup;
 pub mod topics;
+pub mod verify;
 
 pub use error::{Error, explain};
 

@@ -34,9 +34,7 @@ fn run(cli: Cli) -> anyhow::Result<Verdict> {
         return Ok(Verdict::Fine);
     }
     let Some(command) = cli.command else {
-        Cli::command()
-            .error(clap::error::ErrorKind::MissingSubcommand, "what to do?")
-            .exit();
+        Cli::command().error(clap::error::ErrorKind::MissingSubcommand, "what to do?").exit();
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

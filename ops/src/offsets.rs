@@ -91,9 +91,7 @@ pub async fn show(settings: &Settings, json: bool) -> Result<Verdict, Error> {
 /// A server that cannot be reached, or a topic that does not exist.
 pub async fn load(settings: &Settings) -> Result<Offsets, Error> {
     let client = connect::postgres(&settings.postgres).await?;
-    let pinned = client
-        .query_opt("SELECT topic, consumer_group FROM log_topic", &[])
-        .await?;
+    let pinned = client.query_opt("SELECT topic, consumer_group FROM log_topic", &[]).await?;
     let (topic, consumer_group) = match &pinned {
         Some(row) => (row.get("topic"), row.get("consumer_group")),
         None => (settings.topic.swipes.clone(), None),
@@ -107,29 +105,19 @@ pub async fn load(settings: &Settings) -> Result<Offsets, Error> {
         })
         .collect();
     let sum = Sum::of(&partitions);
-    Ok(Offsets {
-        topic,
-        consumer_group,
-        partitions,
-        sum,
-    })
+    Ok(Offsets { topic, consumer_group, partitions, sum })
 }
 
 async fn positions(client: &Client) -> Result<BTreeMap<i32, Row>, Error> {
     let rows = client.query("SELECT * FROM consumer_offset", &[]).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.get("log_partition"), row))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.get("log_partition"), row)).collect())
 }
 
 /// Low and high watermark of each partition.
 async fn watermarks(kafka: &Kafka, topic: &str) -> Result<BTreeMap<i32, (i64, i64)>, Error> {
     let mut config = kafka.client_config("gatelog");
     // Not a member of any group; librdkafka wants a name all the same.
-    config
-        .set("group.id", "gatelog-offsets")
-        .set("allow.auto.create.topics", "false");
+    config.set("group.id", "gatelog-offsets").set("allow.auto.create.topics", "false");
     let consumer: BaseConsumer = config.create()?;
     let topic = topic.to_owned();
     tokio::task::spawn_blocking(move || {
@@ -182,15 +170,7 @@ impl Outcomes {
     }
 
     const fn cells(&self) -> [i64; 7] {
-        let Self {
-            rows,
-            collisions,
-            duplicates,
-            dead,
-            parked,
-            gaps,
-            lost,
-        } = *self;
+        let Self { rows, collisions, duplicates, dead, parked, gaps, lost } = *self;
         [rows, collisions, duplicates, dead, parked, gaps, lost]
     }
 }
@@ -243,25 +223,11 @@ impl Offsets {
             let ends = [dash(partition.first_offset), dash(partition.next_offset)];
             let high = partition.high_watermark.to_string();
             let name = partition.partition.to_string();
-            table.row(row(
-                name,
-                owner,
-                ends,
-                &partition.outcomes,
-                high,
-                partition.lag,
-            ));
+            table.row(row(name, owner, ends, &partition.outcomes, high, partition.lag));
         }
         let ends = [String::new(), String::new()];
         let (outcomes, lag) = (&self.sum.outcomes, self.sum.lag);
-        table.row(row(
-            "sum".to_owned(),
-            String::new(),
-            ends,
-            outcomes,
-            String::new(),
-            lag,
-        ));
+        table.row(row("sum".to_owned(), String::new(), ends, outcomes, String::new(), lag));
         text += &table.render();
         text
     }
@@ -278,7 +244,5 @@ fn row(
     let [rows, collisions, duplicates, dead, parked, gaps, lost] =
         outcomes.cells().map(|cell| cell.to_string());
     let lag = lag.to_string();
-    [
-        name, owner, first, next, rows, collisions, duplicates, dead, parked, gaps, lost, high, lag,
-    ]
+    [name, owner, first, next, rows, collisions, duplicates, dead, parked, gaps, lost, high, lag]
 }

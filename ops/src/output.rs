@@ -12,13 +12,7 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let written = out
         .write_all(text.as_bytes())
-        .and_then(|()| {
-            if text.ends_with('\n') {
-                Ok(())
-            } else {
-                out.write_all(b"\n")
-            }
-        })
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
         .and_then(|()| out.flush());
     match written {
         // Whoever reads has seen enough, as `head` does.
@@ -55,10 +49,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new<const N: usize>(header: [&str; N], words: &[usize]) -> Self {
-        Self {
-            rows: vec![header.map(str::to_owned).into()],
-            words: words.to_vec(),
-        }
+        Self { rows: vec![header.map(str::to_owned).into()], words: words.to_vec() }
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
@@ -100,9 +91,6 @@ mod tests {
         let mut table = Table::new(["what", "added"], &[0]);
         table.row(["zones".to_owned(), "7".to_owned()]);
         table.row(["ü".to_owned(), "100000".to_owned()]);
-        assert_eq!(
-            table.render(),
-            "what    added\nzones       7\nü      100000\n"
-        );
+        assert_eq!(table.render(), "what    added\nzones       7\nü      100000\n");
     }
 }

@@ -69,10 +69,7 @@ impl Default for Gateway {
         Self {
             url: "http://127.0.0.1:8080".to_owned(),
             tries_max: 12,
-            backoff: Backoff {
-                base_ms: 200,
-                cap_ms: 10_000,
-            },
+            backoff: Backoff { base_ms: 200, cap_ms: 10_000 },
         }
     }
 }
@@ -163,10 +160,7 @@ mod tests {
         ] {
             let name = format!("GATELOG_OPS_{name}");
             let error = with(&[(&name, value)]).unwrap_err().to_string();
-            assert!(
-                error.contains(&format!("{key}:")),
-                "{name}={value}: {error}"
-            );
+            assert!(error.contains(&format!("{key}:")), "{name}={value}: {error}");
         }
     }
 }

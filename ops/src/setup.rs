@@ -74,14 +74,11 @@ pub async fn prepare(
     let ensured = topics::ensure(&settings.kafka, &wanted).await?;
     let migrations_applied = migrations::run(&mut client).await?;
     let (oldest_day, oldest_day_moved) = keep(&client, keep_from).await?;
-    let topics = wanted
-        .into_iter()
-        .zip(ensured)
-        .map(|(topic, ensured)| TopicReport {
-            name: topic.name,
-            partitions: topic.partitions,
-            created: ensured == Ensured::Created,
-        });
+    let topics = wanted.into_iter().zip(ensured).map(|(topic, ensured)| TopicReport {
+        name: topic.name,
+        partitions: topic.partitions,
+        created: ensured == Ensured::Created,
+    });
     Ok(Report {
         schema_version: migrations::latest(),
         migrations_applied,
@@ -116,21 +113,14 @@ impl Report {
     fn render(&self) -> String {
         let mut text = match self.migrations_applied {
             0 => format!("schema  version {}, up to date\n", self.schema_version),
-            applied => format!(
-                "schema  version {}, {applied} migrations applied\n",
-                self.schema_version
-            ),
+            applied => {
+                format!("schema  version {}, {applied} migrations applied\n", self.schema_version)
+            }
         };
         for topic in &self.topics {
-            let outcome = if topic.created {
-                "made"
-            } else {
-                "there already"
-            };
-            text += &format!(
-                "topic   {}, {} partitions, {outcome}\n",
-                topic.name, topic.partitions
-            );
+            let outcome = if topic.created { "made" } else { "there already" };
+            text +=
+                &format!("topic   {}, {} partitions, {outcome}\n", topic.name, topic.partitions);
         }
         let moved = if self.oldest_day_moved { ", moved" } else { "" };
         text + &format!("days    kept from {}{moved}\n", self.oldest_day)

@@ -62,11 +62,7 @@ pub fn of_settings(settings: &settings::Topic) -> [Topic; 3] {
             config,
         }
     };
-    [
-        topic(&settings.swipes, true),
-        topic(&settings.decisions, false),
-        topic(&settings.dlq, true),
-    ]
+    [topic(&settings.swipes, true), topic(&settings.decisions, false), topic(&settings.dlq, true)]
 }
 
 /// Makes those of `topics` that are missing and returns once each partition of all of them has a
@@ -79,20 +75,15 @@ pub async fn ensure(kafka: &::settings::Kafka, topics: &[Topic]) -> Result<Vec<E
     let admin = Arc::new(admin(kafka)?);
     let found = partitions(&admin).await?;
     compare(topics, &found)?;
-    let missing: Vec<&Topic> = topics
-        .iter()
-        .filter(|topic| !found.contains_key(&topic.name))
-        .collect();
+    let missing: Vec<&Topic> =
+        topics.iter().filter(|topic| !found.contains_key(&topic.name)).collect();
     let created = create(&admin, &missing).await?;
     let until = Instant::now() + READY_TIMEOUT;
     loop {
         let found = partitions(&admin).await?;
         compare(topics, &found)?;
-        let is_ready = |topic: &&Topic| {
-            found
-                .get(&topic.name)
-                .is_some_and(|found| found.have_leaders)
-        };
+        let is_ready =
+            |topic: &&Topic| found.get(&topic.name).is_some_and(|found| found.have_leaders);
         match topics.iter().find(|topic| !is_ready(topic)) {
             None => break,
             Some(topic) if Instant::now() >= until => {
@@ -128,10 +119,7 @@ async fn create(
         .map(|topic| {
             let replication = TopicReplication::Fixed(replication(topic));
             let new = NewTopic::new(&topic.name, i32::from(topic.partitions), replication);
-            topic
-                .config
-                .iter()
-                .fold(new, |new, (key, value)| new.set(key, value))
+            topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
         })
         .collect();
     let options = AdminOptions::new()
@@ -179,18 +167,12 @@ async fn partitions(
     let metadata =
         tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, KAFKA_TIMEOUT))
             .await??;
-    let topics = metadata
-        .topics()
-        .iter()
-        .filter(|topic| topic.error().is_none());
+    let topics = metadata.topics().iter().filter(|topic| topic.error().is_none());
     Ok(topics
         .map(|topic| {
             let found = Found {
                 partitions: topic.partitions().len(),
-                have_leaders: topic
-                    .partitions()
-                    .iter()
-                    .all(|partition| partition.leader() >= 0),
+                have_leaders: topic.partitions().iter().all(|partition| partition.leader() >= 0),
             };
             (topic.name().to_owned(), found)
         })

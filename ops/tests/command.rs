@@ -16,11 +16,7 @@ fn gatelog(arguments: &[&str]) -> Output {
 fn outcome(arguments: &[&str]) -> (i32, String, String) {
     let output = gatelog(arguments);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 fn file(name: &str, text: &str) -> String {
@@ -33,24 +29,13 @@ fn file(name: &str, text: &str) -> String {
 fn help_teaches_with_examples_and_exit_codes() {
     let (code, help, _) = outcome(&["--help"]);
     assert_eq!(code, 0);
-    for wanted in [
-        "Exit codes:",
-        "Examples:",
-        "gatelog setup --keep-from",
-        "GATELOG_KAFKA",
-    ] {
+    for wanted in ["Exit codes:", "Examples:", "gatelog setup --keep-from", "GATELOG_KAFKA"] {
         assert!(help.contains(wanted), "{wanted}");
     }
     for (command, wanted) in [
         (vec!["setup", "--help"], "--wait-s"),
-        (
-            vec!["access", "import", "--help"],
-            "\"terminal_id\": \"door-7\"",
-        ),
-        (
-            vec!["import", "--help"],
-            "terminal = \"vast-f{floor}-z{zone}\"",
-        ),
+        (vec!["access", "import", "--help"], "\"terminal_id\": \"door-7\""),
+        (vec!["import", "--help"], "terminal = \"vast-f{floor}-z{zone}\""),
         (vec!["offsets", "show", "--help"], "owner"),
     ] {
         let (code, help, _) = outcome(&command);
@@ -62,10 +47,7 @@ fn help_teaches_with_examples_and_exit_codes() {
 fn the_configuration_is_printed_without_secrets_and_can_be_read_back() {
     let (code, printed, _) = outcome(&["--print-config"]);
     assert_eq!(code, 0);
-    assert!(
-        printed.contains("partitions = 48") && !printed.contains("hunter2"),
-        "{printed}"
-    );
+    assert!(printed.contains("partitions = 48") && !printed.contains("hunter2"), "{printed}");
     let path = file("printed.toml", &printed);
     assert_eq!(outcome(&["--config", &path, "--print-config"]).0, 0);
 }
@@ -80,35 +62,17 @@ fn bad_usage_is_2() {
         (vec!["--json"], "what to do?"),
         (vec!["fly"], "unrecognized subcommand"),
         (vec!["--config", &unknown_key, "setup"], "topic.partitons"),
-        (
-            vec!["access", "import", "/nowhere.json"],
-            "/nowhere.json: No such file",
-        ),
-        (
-            vec!["access", "import", &bad_access],
-            "cards[0]: missing field `zones`",
-        ),
+        (vec!["access", "import", "/nowhere.json"], "/nowhere.json: No such file"),
+        (vec!["access", "import", &bad_access], "cards[0]: missing field `zones`"),
         (vec!["import", &swipes], "--mapping"),
-        (
-            vec!["import", &swipes, "--mapping", "vast"],
-            "no column \"prox-id\"",
-        ),
-        (
-            vec!["import", &swipes, "--mapping", "vast", "--rate", "0"],
-            "lines a second",
-        ),
-        (
-            vec!["import", &swipes, "--mapping", "vast", "--gateway", "x"],
-            "must be http://",
-        ),
+        (vec!["import", &swipes, "--mapping", "vast"], "no column \"prox-id\""),
+        (vec!["import", &swipes, "--mapping", "vast", "--rate", "0"], "lines a second"),
+        (vec!["import", &swipes, "--mapping", "vast", "--gateway", "x"], "must be http://"),
     ] {
         let (code, out, err) = outcome(&arguments);
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {err}");
         assert!(err.contains(wanted), "{arguments:?}: {err}");
-        assert!(
-            !err.contains('\u{1b}'),
-            "no colours where nobody sees them: {err}"
-        );
+        assert!(!err.contains('\u{1b}'), "no colours where nobody sees them: {err}");
     }
 }
 
@@ -118,9 +82,6 @@ fn a_server_that_is_not_there_is_3() {
     for arguments in [vec!["access", "import", &access], vec!["offsets", "show"]] {
         let (code, _, err) = outcome(&arguments);
         assert_eq!(code, 3, "{err}");
-        assert!(
-            err.contains("Connection refused") && !err.contains("hunter2"),
-            "{err}"
-        );
+        assert!(err.contains("Connection refused") && !err.contains("hunter2"), "{err}");
     }
 }

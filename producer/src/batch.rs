@@ -72,11 +72,7 @@ async fn work(gateway: &Gateway, request: Request) -> Result<Response, Problem> 
 
 /// One line a batch; of events that were not acknowledged, the first stands for all.
 fn report(trace_id: &str, sum: Sum, error: Option<&Error>) {
-    let Sum {
-        logged,
-        refused,
-        unavailable,
-    } = sum;
+    let Sum { logged, refused, unavailable } = sum;
     match error {
         None => info!(trace_id, logged, refused, unavailable, "batch"),
         Some(error) => warn!(trace_id, logged, refused, unavailable, %error, "batch"),
@@ -136,11 +132,7 @@ impl<'g> Upload<'g> {
             }
             Err(problem) => (None, Outcome::NotLogged(problem)),
         };
-        self.lines.push(Line {
-            number,
-            event_id,
-            outcome,
-        });
+        self.lines.push(Line { number, event_id, outcome });
     }
 
     async fn queue(&mut self, number: usize, event: &Event<'_>) -> Outcome {
@@ -202,10 +194,7 @@ fn read<'a>(
     traceparent: &'a str,
 ) -> Result<Event<'a>, Problem> {
     if line.len() > EVENT_BYTES_MAX {
-        let detail = format!(
-            "the line has {} bytes, may have {EVENT_BYTES_MAX}",
-            line.len()
-        );
+        let detail = format!("the line has {} bytes, may have {EVENT_BYTES_MAX}", line.len());
         return Err(Problem::new(Kind::TooLarge, detail));
     }
     let submission = Submission::decode(line)?;
@@ -246,10 +235,7 @@ mod tests {
         assert_eq!(id_of(&line("")).unwrap().get_version_num(), 5);
         assert_eq!(id_of(&line("")), id_of(&line("")));
         let wrong = id_of(&line(r#""event_id":"1","#)).unwrap_err();
-        assert!(
-            wrong.detail.starts_with("event_id: must be a UUID"),
-            "{wrong:?}"
-        );
+        assert!(wrong.detail.starts_with("event_id: must be a UUID"), "{wrong:?}");
     }
     #[tokio::test]
     async fn nothing_overtakes_a_line_that_could_not_be_queued() {
@@ -272,17 +258,9 @@ mod tests {
         };
         let outcomes: Vec<_> = upload.lines.iter().map(what).collect();
         assert_eq!(outcomes[..2], ["Waiting", "Waiting"]);
-        assert!(
-            outcomes[2].contains("is full: it is not in the log"),
-            "{}",
-            outcomes[2]
-        );
+        assert!(outcomes[2].contains("is full: it is not in the log"), "{}", outcomes[2]);
         assert_eq!(outcomes[3], "card_id: is missing");
-        assert!(
-            outcomes[4].starts_with("not tried, because line 4"),
-            "{}",
-            outcomes[4]
-        );
+        assert!(outcomes[4].starts_with("not tried, because line 4"), "{}", outcomes[4]);
         assert!(matches!(upload.error, Some(Error::QueueFull)));
     }
 }

@@ -68,23 +68,16 @@ mod tests {
     #[test]
     fn only_the_named_media_type_uncompressed() {
         let check = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs
-                .iter()
-                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            let pairs =
+                pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             check_type(&pairs.collect(), JSON)
         };
-        assert_eq!(
-            check(&[("content-type", "Application/JSON; charset=utf-8")]),
-            Ok(())
-        );
+        assert_eq!(check(&[("content-type", "Application/JSON; charset=utf-8")]), Ok(()));
         for wrong in [
             &[][..],
             &[("content-type", "text/json")],
             &[("content-type", "application/jsonx")],
-            &[
-                ("content-type", "application/json"),
-                ("content-encoding", "gzip"),
-            ],
+            &[("content-type", "application/json"), ("content-encoding", "gzip")],
         ] {
             let problem = check(wrong).unwrap_err();
             assert_eq!(problem.kind, Kind::UnsupportedMediaType, "{wrong:?}");
@@ -100,10 +93,7 @@ mod tests {
             let body = http_body_util::Full::new(Bytes::from_static(b"12345"));
             Body::new(Unannounced(body))
         };
-        assert_eq!(
-            read(chunks(), 4, second).await.unwrap_err().kind,
-            Kind::TooLarge
-        );
+        assert_eq!(read(chunks(), 4, second).await.unwrap_err().kind, Kind::TooLarge);
         assert_eq!(read(chunks(), 5, second).await.unwrap(), "12345");
     }
 

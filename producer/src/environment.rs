@@ -13,17 +13,16 @@ pub fn environment_help() -> String {
     for (section, keys) in &defaults {
         for (key, value) in keys.as_table().into_iter().flatten() {
             let name = format!("{section}__{key}").to_uppercase();
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             // Writing to a String does not fail.
             let _ = writeln!(text, "  {prefix}{name}={value}");
         }
     }
-    for key in ["sasl_mechanism", "sasl_username", "sasl_password"]
-        .into_iter()
-        .chain(["ssl_ca_file", "ssl_certificate_file", "ssl_key_file"])
-    {
+    for key in ["sasl_mechanism", "sasl_username", "sasl_password"].into_iter().chain([
+        "ssl_ca_file",
+        "ssl_certificate_file",
+        "ssl_key_file",
+    ]) {
         let _ = writeln!(text, "  {prefix}KAFKA__{}", key.to_uppercase());
     }
     text

@@ -22,17 +22,11 @@ impl<'a> Event<'a> {
         serde_json::to_writer(&mut value, &swipe)
             .map_err(|_| Invalid::new("$", "cannot be written as JSON"))?;
         if value.len() > EVENT_BYTES_MAX {
-            let problem = format!(
-                "has {} bytes in the log, may have {EVENT_BYTES_MAX}",
-                value.len()
-            );
+            let problem =
+                format!("has {} bytes in the log, may have {EVENT_BYTES_MAX}", value.len());
             return Err(Invalid::new("$", problem));
         }
-        Ok(Self {
-            swipe,
-            value,
-            traceparent,
-        })
+        Ok(Self { swipe, value, traceparent })
     }
 
     /// What the event says.
@@ -66,12 +60,9 @@ impl<'a> Event<'a> {
             (headers::TRACEPARENT, self.traceparent),
         ];
         let empty = OwnedHeaders::new_with_capacity(headers.len());
-        headers.into_iter().fold(empty, |all, (key, value)| {
-            all.insert(Header {
-                key,
-                value: Some(value),
-            })
-        })
+        headers
+            .into_iter()
+            .fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
     }
 }
 
@@ -96,12 +87,7 @@ mod tests {
         let headers: Vec<_> = event
             .headers()
             .iter()
-            .map(|h| {
-                (
-                    h.key.to_owned(),
-                    String::from_utf8(h.value.unwrap().to_vec()).unwrap(),
-                )
-            })
+            .map(|h| (h.key.to_owned(), String::from_utf8(h.value.unwrap().to_vec()).unwrap()))
             .collect();
         let expected = [
             ("ce_specversion", "1.0"),

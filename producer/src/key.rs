@@ -6,14 +6,8 @@ use crate::problem::{Kind, Problem};
 
 /// Headers that may carry the idempotency key, as they are written in answers.
 const NAMES: [(HeaderName, &str); 2] = [
-    (
-        HeaderName::from_static(headers::HTTP_KEY),
-        "X-Idempotency-Key",
-    ),
-    (
-        HeaderName::from_static(headers::HTTP_KEY_IETF),
-        "Idempotency-Key",
-    ),
+    (HeaderName::from_static(headers::HTTP_KEY), "X-Idempotency-Key"),
+    (HeaderName::from_static(headers::HTTP_KEY_IETF), "Idempotency-Key"),
 ];
 
 /// The idempotency key that the request's headers carry, if they carry one.
@@ -113,22 +107,10 @@ mod tests {
         for (pairs, kind) in [
             (&[("x-idempotency-key", "")][..], Kind::MalformedKey),
             (&[("x-idempotency-key", short)], Kind::MalformedKey),
-            (
-                &[("idempotency-key", "00000000-0000-0000-0000-000000000000")],
-                Kind::MalformedKey,
-            ),
-            (
-                &[("idempotency-key", KEY), ("x-idempotency-key", "x")],
-                Kind::MalformedKey,
-            ),
-            (
-                &[("idempotency-key", KEY), ("x-idempotency-key", OTHER)],
-                Kind::ConflictingKey,
-            ),
-            (
-                &[("idempotency-key", KEY), ("idempotency-key", OTHER)],
-                Kind::ConflictingKey,
-            ),
+            (&[("idempotency-key", "00000000-0000-0000-0000-000000000000")], Kind::MalformedKey),
+            (&[("idempotency-key", KEY), ("x-idempotency-key", "x")], Kind::MalformedKey),
+            (&[("idempotency-key", KEY), ("x-idempotency-key", OTHER)], Kind::ConflictingKey),
+            (&[("idempotency-key", KEY), ("idempotency-key", OTHER)], Kind::ConflictingKey),
         ] {
             let problem = from_headers(&headers(pairs)).unwrap_err();
             assert_eq!(problem.kind, kind, "{pairs:?}");
@@ -146,21 +128,10 @@ mod tests {
         let own = |id: &str| format!(r#""event_id":"{id}","#);
 
         assert_eq!(id_of(header, "").unwrap().to_string(), KEY);
-        assert_eq!(
-            id_of(header, &own(&KEY.to_uppercase()))
-                .unwrap()
-                .to_string(),
-            KEY
-        );
+        assert_eq!(id_of(header, &own(&KEY.to_uppercase())).unwrap().to_string(), KEY);
         assert_eq!(id_of(None, &own(OTHER)).unwrap().to_string(), OTHER);
         assert_eq!(id_of(None, "").unwrap().get_version_num(), 5);
-        assert_eq!(
-            id_of(header, &own(OTHER)).unwrap_err().kind,
-            Kind::ConflictingKey
-        );
-        assert_eq!(
-            id_of(header, &own("x")).unwrap_err().kind,
-            Kind::MalformedEvent
-        );
+        assert_eq!(id_of(header, &own(OTHER)).unwrap_err().kind, Kind::ConflictingKey);
+        assert_eq!(id_of(header, &own("x")).unwrap_err().kind, Kind::MalformedEvent);
     }
 }

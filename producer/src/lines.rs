@@ -59,11 +59,7 @@ pub(crate) fn answer(lines: &[Line], sum: Sum, retry_after_s: u64) -> Result<Res
         return Err(Problem::new(Kind::LogUnavailable, detail));
     }
     let all_logged = sum.logged == lines.len();
-    let status = if all_logged {
-        StatusCode::OK
-    } else {
-        StatusCode::MULTI_STATUS
-    };
+    let status = if all_logged { StatusCode::OK } else { StatusCode::MULTI_STATUS };
     let headers = [(header::CONTENT_TYPE, body::NDJSON)];
     let mut response = (status, headers, render(lines)).into_response();
     if sum.unavailable > 0 {
@@ -109,13 +105,7 @@ fn render(lines: &[Line]) -> Vec<u8> {
             ),
             Outcome::NotLogged(problem) => {
                 let problem = problem.document();
-                serde_json::to_writer(
-                    &mut text,
-                    &NotLogged {
-                        line: number,
-                        problem,
-                    },
-                )
+                serde_json::to_writer(&mut text, &NotLogged { line: number, problem })
             }
             Outcome::Waiting => Ok(()),
         };
@@ -136,10 +126,7 @@ mod tests {
             Line {
                 number: 1,
                 event_id: Some(event_id),
-                outcome: Outcome::Logged(Position {
-                    partition: 2,
-                    offset: 3,
-                }),
+                outcome: Outcome::Logged(Position { partition: 2, offset: 3 }),
             },
             Line {
                 number: 3,
@@ -166,21 +153,12 @@ mod tests {
         );
         assert!(rendered[2].contains(r#""status":503,"detail":"the queue"#));
         assert!(rendered[2].ends_with(&format!(r#""event_id":"{event_id}"}}"#)));
-        let sum = Sum {
-            logged: 1,
-            refused: 1,
-            unavailable: 1,
-        };
+        let sum = Sum { logged: 1, refused: 1, unavailable: 1 };
         assert_eq!(Sum::of(&lines), sum);
     }
     #[test]
     fn the_status_alone_never_promises_too_much() {
-        let logged = || {
-            Outcome::Logged(Position {
-                partition: 0,
-                offset: 0,
-            })
-        };
+        let logged = || Outcome::Logged(Position { partition: 0, offset: 0 });
         let refused = || Outcome::NotLogged(Problem::new(Kind::MalformedEvent, ""));
         let unavailable = || Outcome::NotLogged(Problem::new(Kind::LogUnavailable, ""));
         for (outcomes, status, may_retry) in [
@@ -190,25 +168,15 @@ mod tests {
             (vec![logged(), unavailable()], 207, true),
         ] {
             let event_id = None;
-            let lines: Vec<_> = outcomes
-                .into_iter()
-                .map(|outcome| Line {
-                    number: 1,
-                    event_id,
-                    outcome,
-                })
-                .collect();
+            let lines: Vec<_> =
+                outcomes.into_iter().map(|outcome| Line { number: 1, event_id, outcome }).collect();
             let response = answer(&lines, Sum::of(&lines), 7).unwrap();
             assert_eq!(response.status(), status, "{lines:?}");
             let retry_after = response.headers().get(header::RETRY_AFTER);
             assert_eq!(retry_after.is_some(), may_retry, "{lines:?}");
         }
         let outcomes = [refused(), unavailable()];
-        let lines = outcomes.map(|outcome| Line {
-            number: 1,
-            event_id: None,
-            outcome,
-        });
+        let lines = outcomes.map(|outcome| Line { number: 1, event_id: None, outcome });
         let problem = answer(&lines, Sum::of(&lines), 7).unwrap_err();
         assert_eq!(problem.kind, Kind::LogUnavailable);
     }

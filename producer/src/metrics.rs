@@ -9,9 +9,8 @@ use crate::problem::Kind;
 const PREFIX: &str = "gatelog_gateway_";
 
 /// From half a millisecond (a local broker) to the message timeout.
-const ACKNOWLEDGEMENT_S: &[f64] = &[
-    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
-];
+const ACKNOWLEDGEMENT_S: &[f64] =
+    &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 const LINES: &[f64] = &[1.0, 10.0, 100.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
 
 /// A struct of metrics whose doc comments are the help texts.
@@ -72,9 +71,7 @@ impl Metrics {
         metrics.swipes_total.with_label_values(&["logged", "none"]);
         metrics.batches_total.with_label_values(&["worked", "none"]);
         for kind in Kind::ALL {
-            metrics
-                .swipes_total
-                .with_label_values(&[outcome(kind), kind.name()]);
+            metrics.swipes_total.with_label_values(&[outcome(kind), kind.name()]);
         }
         Ok(metrics)
     }
@@ -86,32 +83,24 @@ impl Metrics {
 
     /// Kafka has acknowledged a swipe, that long after it was queued.
     pub fn logged(&self, after: Duration) {
-        self.swipes_total
-            .with_label_values(&["logged", "none"])
-            .inc();
+        self.swipes_total.with_label_values(&["logged", "none"]).inc();
         self.acknowledgement_seconds.observe(after.as_secs_f64());
     }
 
     /// A swipe was not logged.
     pub fn not_logged(&self, kind: Kind) {
-        self.swipes_total
-            .with_label_values(&[outcome(kind), kind.name()])
-            .inc();
+        self.swipes_total.with_label_values(&[outcome(kind), kind.name()]).inc();
     }
 
     /// A batch was worked through.
     pub fn batch(&self, lines: usize) {
-        self.batches_total
-            .with_label_values(&["worked", "none"])
-            .inc();
+        self.batches_total.with_label_values(&["worked", "none"]).inc();
         self.batch_lines.observe(lines as f64);
     }
 
     /// A batch was refused as a whole.
     pub fn batch_refused(&self, kind: Kind) {
-        self.batches_total
-            .with_label_values(&[outcome(kind), kind.name()])
-            .inc();
+        self.batches_total.with_label_values(&[outcome(kind), kind.name()]).inc();
     }
 
     /// A request is being worked on, until the guard is dropped.
@@ -192,9 +181,7 @@ mod tests {
         metrics.not_logged(Kind::LogUnavailable);
         let in_flight = metrics.request_in_flight();
         let mut text = Vec::new();
-        TextEncoder::new()
-            .encode(&metrics.registry().gather(), &mut text)
-            .unwrap();
+        TextEncoder::new().encode(&metrics.registry().gather(), &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         drop(in_flight);
         for line in [

@@ -95,31 +95,23 @@ impl Kind {
                 "method-not-allowed",
                 "The page does not have this method",
             ),
-            Self::BodyTimeout => (
-                StatusCode::REQUEST_TIMEOUT,
-                "body-timeout",
-                "The body took too long",
-            ),
-            Self::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "A limit of size is exceeded",
-            ),
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "The body took too long")
+            }
+            Self::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "A limit of size is exceeded")
+            }
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
                 "The body is of another media type",
             ),
-            Self::TooManyBatches => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too-many-batches",
-                "Too many batches at once",
-            ),
-            Self::TooBusy => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too-busy",
-                "Too many requests at once",
-            ),
+            Self::TooManyBatches => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-batches", "Too many batches at once")
+            }
+            Self::TooBusy => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too-busy", "Too many requests at once")
+            }
             Self::LogUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "log-unavailable",
@@ -145,10 +137,7 @@ impl Kind {
 
     /// Whether the same request may succeed later: the answer then has `Retry-After`.
     pub const fn is_passing(self) -> bool {
-        matches!(
-            self,
-            Self::TooManyBatches | Self::TooBusy | Self::LogUnavailable
-        )
+        matches!(self, Self::TooManyBatches | Self::TooBusy | Self::LogUnavailable)
     }
 }
 
@@ -177,11 +166,7 @@ pub(crate) struct Document<'a> {
 impl Problem {
     /// A refusal of `kind`; `detail` names the field and the limit and quotes nothing.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            event_id: None,
-        }
+        Self { kind, detail: detail.into(), event_id: None }
     }
 
     /// An event that Kafka did not acknowledge.
@@ -193,11 +178,7 @@ impl Problem {
             ),
             _ => format!("{error}: it is not in the log; send it again later"),
         };
-        Self {
-            kind: Kind::LogUnavailable,
-            detail,
-            event_id: Some(event_id),
-        }
+        Self { kind: Kind::LogUnavailable, detail, event_id: Some(event_id) }
     }
 
     pub(crate) fn document(&self) -> Document<'_> {
@@ -250,10 +231,7 @@ mod tests {
         assert_eq!(serde_json::to_value(problem.document()).unwrap(), expected);
         let response = problem.into_response();
         assert_eq!(response.status(), 400);
-        assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
-            "application/problem+json"
-        );
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
     }
 
     #[test]
@@ -265,27 +243,19 @@ mod tests {
     #[test]
     fn an_event_that_may_be_written_says_so() {
         let id = Uuid::from_u128(7);
-        let unknown = Problem::unavailable(
-            id,
-            &Error::NotAcknowledged(RDKafkaErrorCode::MessageTimedOut),
-        );
+        let unknown =
+            Problem::unavailable(id, &Error::NotAcknowledged(RDKafkaErrorCode::MessageTimedOut));
         assert!(unknown.detail.contains("may be in the log"), "{unknown:?}");
         assert!(unknown.detail.contains(&id.to_string()), "{unknown:?}");
         let not_sent = Problem::unavailable(id, &Error::QueueFull);
-        assert!(
-            not_sent.detail.contains("is not in the log"),
-            "{not_sent:?}"
-        );
+        assert!(not_sent.detail.contains("is not in the log"), "{not_sent:?}");
     }
 
     #[test]
     fn nothing_that_was_sent_is_quoted() {
         let rest = r#""terminal_id":"t","mode":"online","occurred_at":"2026-01-02T03:04:05Z""#;
         for (body, detail) in [
-            (
-                format!(r#"{{"card_id":47110815,{rest}}}"#),
-                "card_id: must be a string",
-            ),
+            (format!(r#"{{"card_id":47110815,{rest}}}"#), "card_id: must be a string"),
             (
                 format!(r#"{{"card_id":"c","direction":"47110815",{rest}}}"#),
                 "direction: must be `in` or `out`",
@@ -294,16 +264,10 @@ mod tests {
                 format!(r#"{{"card_id":"c","age_ms":"47110815 at line 2",{rest}}}"#),
                 "age_ms: must be u64",
             ),
-            (
-                format!(r#"{{"47110815":tru,"card_id":"c",{rest}}}"#),
-                "$: is not JSON",
-            ),
+            (format!(r#"{{"47110815":tru,"card_id":"c",{rest}}}"#), "$: is not JSON"),
             (r#""47110815""#.to_owned(), "$: must be"),
             (format!("{{{rest}}}"), "card_id: is missing"),
-            (
-                format!(r#"{{"card_id":"4711 0815",{rest}}}"#),
-                "card_id: may hold visible",
-            ),
+            (format!(r#"{{"card_id":"4711 0815",{rest}}}"#), "card_id: may hold visible"),
         ] {
             let problem = Problem::from(Submission::decode(body.as_bytes()).unwrap_err());
             assert!(problem.detail.starts_with(detail), "{body}: {problem:?}");

@@ -37,10 +37,7 @@ impl Publisher {
     /// # Errors
     /// [`Error::Producer`]: librdkafka refuses the configuration.
     pub fn new(settings: &Settings, metrics: Arc<Metrics>) -> Result<Self, Error> {
-        let context = Context {
-            metrics,
-            complaint: Mutex::default(),
-        };
+        let context = Context { metrics, complaint: Mutex::default() };
         let config = client_config(settings);
         let producer = ThreadedProducer::from_config_and_context(&config, context);
         Ok(Self {
@@ -66,12 +63,7 @@ impl Publisher {
     /// Begins to publish several events, whose acknowledgements are awaited together.
     pub fn flight(&self) -> Flight<'_> {
         let (sender, receiver) = unbounded_channel();
-        Flight {
-            publisher: self,
-            sender,
-            receiver,
-            waiting: 0,
-        }
+        Flight { publisher: self, sender, receiver, waiting: 0 }
     }
 
     /// Waits until everything queued is acknowledged or given up; blocks the thread.
@@ -123,11 +115,7 @@ impl Flight<'_> {
     /// # Errors
     /// [`Error::QueueFull`] and [`Error::NotSent`]: nothing of it was sent.
     pub fn queue(&mut self, tag: usize, event: &Event<'_>) -> Result<(), Error> {
-        let ticket = Ticket {
-            tag,
-            queued_at: Instant::now(),
-            sender: self.sender.clone(),
-        };
+        let ticket = Ticket { tag, queued_at: Instant::now(), sender: self.sender.clone() };
         let record = BaseRecord::with_opaque_to(&self.publisher.topic, Box::new(ticket))
             .key(event.key())
             .payload(event.value())
@@ -165,14 +153,8 @@ fn client_config(settings: &Settings) -> ClientConfig {
         .set("compression.codec", "lz4")
         .set("linger.ms", publish.linger_ms.to_string())
         .set("message.timeout.ms", publish.message_timeout_ms.to_string())
-        .set(
-            "queue.buffering.max.messages",
-            publish.queue_events_max.to_string(),
-        )
-        .set(
-            "queue.buffering.max.kbytes",
-            publish.queue_kib_max.to_string(),
-        )
+        .set("queue.buffering.max.messages", publish.queue_events_max.to_string())
+        .set("queue.buffering.max.kbytes", publish.queue_kib_max.to_string())
         // A broker that makes topics by itself would choose the partition count, for ever.
         .set("allow.auto.create.topics", "false")
         // Terminals wait: a broker that is back should be found within a second, not ten.
@@ -199,9 +181,7 @@ pub(crate) struct Context {
 
 impl Context {
     fn complaint(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.complaint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,10 +207,7 @@ impl ProducerContext<NoCustomPartitioner> for Context {
         let outcome = match result {
             Ok(message) => {
                 self.metrics.logged(ticket.queued_at.elapsed());
-                Ok(Position {
-                    partition: message.partition(),
-                    offset: message.offset(),
-                })
+                Ok(Position { partition: message.partition(), offset: message.offset() })
             }
             Err((error, _)) => Err(Error::NotAcknowledged(code(error))),
         };

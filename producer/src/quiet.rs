@@ -17,14 +17,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 impl Quiet {
     /// How many lines were kept back since the last one, where this one may be written.
     pub(crate) fn allow(&self, now: Instant) -> Option<u64> {
-        let mut state = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if state
-            .last
-            .is_some_and(|last| now.duration_since(last) < PERIOD)
-        {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if state.last.is_some_and(|last| now.duration_since(last) < PERIOD) {
             state.kept_back += 1;
             return None;
         }

@@ -79,16 +79,10 @@ impl Readiness {
             State::NotAsked => write!(f, "waiting for the first answer of Kafka at {brokers}"),
             State::NoAnswer { why } => write!(f, "Kafka at {brokers} does not answer: {why}"),
             State::NoTopic => {
-                write!(
-                    f,
-                    "Kafka at {brokers} has no topic {topic}: `gatelog setup` makes it"
-                )
+                write!(f, "Kafka at {brokers} has no topic {topic}: `gatelog setup` makes it")
             }
             State::NotAllowed { why } => {
-                write!(
-                    f,
-                    "Kafka at {brokers} does not give topic {topic} to this client: {why}"
-                )
+                write!(f, "Kafka at {brokers} does not give topic {topic} to this client: {why}")
             }
             State::NoLeader => {
                 write!(f, "no partition of topic {topic} at {brokers} has a leader")
@@ -134,16 +128,11 @@ pub(crate) async fn watch(
 async fn ask(publisher: &Arc<Publisher>, timeout: Duration) -> State {
     let publisher = Arc::clone(publisher);
     let answer = tokio::task::spawn_blocking(move || ask_blocking(&publisher, timeout));
-    answer.await.unwrap_or_else(|error| State::NoAnswer {
-        why: error.to_string(),
-    })
+    answer.await.unwrap_or_else(|error| State::NoAnswer { why: error.to_string() })
 }
 
 fn ask_blocking(publisher: &Publisher, timeout: Duration) -> State {
-    let metadata = match publisher
-        .client()
-        .fetch_metadata(Some(publisher.topic()), timeout)
-    {
+    let metadata = match publisher.client().fetch_metadata(Some(publisher.topic()), timeout) {
         Ok(metadata) => metadata,
         Err(error) => {
             let why = publisher.complaint().unwrap_or_else(|| error.to_string());
@@ -159,27 +148,17 @@ fn ask_blocking(publisher: &Publisher, timeout: Duration) -> State {
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return State::NoTopic,
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => return State::NoLeader,
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => {
-            return State::NotAllowed {
-                why: "not authorized",
-            };
+            return State::NotAllowed { why: "not authorized" };
         }
         Some(_) => {
-            return State::NotAllowed {
-                why: "it refuses the topic",
-            };
+            return State::NotAllowed { why: "it refuses the topic" };
         }
     }
     // With some leaders gone the other cards still go through.
-    if topic
-        .partitions()
-        .iter()
-        .all(|partition| partition.leader() < 0)
-    {
+    if topic.partitions().iter().all(|partition| partition.leader() < 0) {
         return State::NoLeader;
     }
-    State::Ready {
-        partitions: topic.partitions().len(),
-    }
+    State::Ready { partitions: topic.partitions().len() }
 }
 
 /// One line when the state changes; while it stays bad another at ever longer intervals.
@@ -234,10 +213,7 @@ mod tests {
         assert!(readiness.check().unwrap_err().contains("127.0.0.1:9092"));
         readiness.set(State::NoTopic);
         let why = readiness.check().unwrap_err();
-        assert!(
-            why.contains("gatelog.swipes.v1") && why.contains("gatelog setup"),
-            "{why}"
-        );
+        assert!(why.contains("gatelog.swipes.v1") && why.contains("gatelog setup"), "{why}");
         readiness.set(State::Ready { partitions: 6 });
         assert_eq!(readiness.check(), Ok(()));
         readiness.stopping();

@@ -36,8 +36,5 @@ async fn not_found() -> Problem {
 }
 
 async fn method_not_allowed() -> Problem {
-    Problem::new(
-        Kind::MethodNotAllowed,
-        "the header Allow names the methods of this page",
-    )
+    Problem::new(Kind::MethodNotAllowed, "the header Allow names the methods of this page")
 }

@@ -69,19 +69,13 @@ pub fn until_signal() -> Result<impl Future<Output = ()>, Error> {
 }
 
 async fn listen(address: &str, port_file: Option<&Path>) -> Result<TcpListener, Error> {
-    let failed = |source| Error::Listen {
-        address: address.to_owned(),
-        source,
-    };
+    let failed = |source| Error::Listen { address: address.to_owned(), source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let actual = listener.local_addr().map_err(failed)?;
     if let Some(path) = port_file {
         write_whole(path, &format!("{actual}\n"))
             .await
-            .map_err(|source| Error::PortFile {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|source| Error::PortFile { path: path.to_owned(), source })?;
     }
     info!(address = %actual, "listening");
     Ok(listener)

@@ -93,9 +93,7 @@ pub struct Ready {
 
 impl Default for Topic {
     fn default() -> Self {
-        Self {
-            swipes: "gatelog.swipes.v1".to_owned(),
-        }
+        Self { swipes: "gatelog.swipes.v1".to_owned() }
     }
 }
 
@@ -131,10 +129,7 @@ impl Default for Publish {
 
 impl Default for Ready {
     fn default() -> Self {
-        Self {
-            check_interval_ms: 2_000,
-            check_timeout_ms: 2_000,
-        }
+        Self { check_interval_ms: 2_000, check_timeout_ms: 2_000 }
     }
 }
 
@@ -146,16 +141,8 @@ impl ::settings::Settings for Settings {
         self.topic.check()?;
         self.http.check()?;
         self.publish.check()?;
-        in_range(
-            "ready.check_interval_ms",
-            self.ready.check_interval_ms,
-            100..=600_000,
-        )?;
-        in_range(
-            "ready.check_timeout_ms",
-            self.ready.check_timeout_ms,
-            100..=60_000,
-        )?;
+        in_range("ready.check_interval_ms", self.ready.check_interval_ms, 100..=600_000)?;
+        in_range("ready.check_timeout_ms", self.ready.check_timeout_ms, 100..=60_000)?;
         self.check_together()
     }
 }
@@ -213,51 +200,24 @@ impl Topic {
 
 impl Http {
     fn check(&self) -> Result<(), Error> {
-        let port = self
-            .listen
-            .rsplit_once(':')
-            .map(|(_, port)| port.parse::<u16>());
+        let port = self.listen.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
         if !matches!(port, Some(Ok(_))) {
             return Err(Error::value("http.listen", "must be host:port"));
         }
         for (key, value, range) in [
             ("http.connections_max", self.connections_max, 1..=1_000_000),
-            (
-                "http.requests_in_flight_max",
-                self.requests_in_flight_max,
-                1..=1_000_000,
-            ),
-            (
-                "http.batches_in_flight_max",
-                self.batches_in_flight_max,
-                1..=1_000,
-            ),
+            ("http.requests_in_flight_max", self.requests_in_flight_max, 1..=1_000_000),
+            ("http.batches_in_flight_max", self.batches_in_flight_max, 1..=1_000),
             ("http.batch_lines_max", self.batch_lines_max, 1..=1_000_000),
-            (
-                "http.batch_bytes_max",
-                self.batch_bytes_max,
-                1_024..=256 * 1024 * 1024,
-            ),
+            ("http.batch_bytes_max", self.batch_bytes_max, 1_024..=256 * 1024 * 1024),
         ] {
             in_range(key, value as u64, range)?;
         }
         for (key, value, range) in [
-            (
-                "http.header_timeout_ms",
-                self.header_timeout_ms,
-                100..=3_600_000,
-            ),
+            ("http.header_timeout_ms", self.header_timeout_ms, 100..=3_600_000),
             ("http.body_timeout_ms", self.body_timeout_ms, 100..=600_000),
-            (
-                "http.request_timeout_ms",
-                self.request_timeout_ms,
-                100..=3_600_000,
-            ),
-            (
-                "http.drain_timeout_ms",
-                self.drain_timeout_ms,
-                0..=3_600_000,
-            ),
+            ("http.request_timeout_ms", self.request_timeout_ms, 100..=3_600_000),
+            ("http.drain_timeout_ms", self.drain_timeout_ms, 0..=3_600_000),
             ("http.retry_after_s", self.retry_after_s, 1..=3_600),
         ] {
             in_range(key, value, range)?;
@@ -289,26 +249,10 @@ impl Http {
 impl Publish {
     fn check(&self) -> Result<(), Error> {
         in_range("publish.linger_ms", self.linger_ms, 0..=1_000)?;
-        in_range(
-            "publish.message_timeout_ms",
-            self.message_timeout_ms,
-            100..=300_000,
-        )?;
-        in_range(
-            "publish.queue_events_max",
-            self.queue_events_max as u64,
-            1..=10_000_000,
-        )?;
-        in_range(
-            "publish.queue_kib_max",
-            self.queue_kib_max as u64,
-            64..=2_097_151,
-        )?;
-        in_range(
-            "publish.queue_timeout_ms",
-            self.queue_timeout_ms,
-            0..=60_000,
-        )
+        in_range("publish.message_timeout_ms", self.message_timeout_ms, 100..=300_000)?;
+        in_range("publish.queue_events_max", self.queue_events_max as u64, 1..=10_000_000)?;
+        in_range("publish.queue_kib_max", self.queue_kib_max as u64, 64..=2_097_151)?;
+        in_range("publish.queue_timeout_ms", self.queue_timeout_ms, 0..=60_000)
     }
 }
 
@@ -348,11 +292,7 @@ mod tests {
             ("HTTP__RETRY_AFTER_S", "soon", "http.retry_after_s"),
             ("TOPIC__SWIPES", "a b", "topic.swipes"),
             ("TOPIC__SWIPES", "", "topic.swipes"),
-            (
-                "PUBLISH__MESSAGE_TIMEOUT_MS",
-                "99",
-                "publish.message_timeout_ms",
-            ),
+            ("PUBLISH__MESSAGE_TIMEOUT_MS", "99", "publish.message_timeout_ms"),
             ("READY__CHECK_TIMEOUT_MS", "0", "ready.check_timeout_ms"),
         ] {
             let error = from_env(&[(name, value)]).unwrap_err().to_string();
@@ -363,29 +303,14 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         for (pairs, key) in [
+            (&[("HTTP__REQUEST_TIMEOUT_MS", "5000")][..], "http.request_timeout_ms"),
+            (&[("PUBLISH__MESSAGE_TIMEOUT_MS", "60000")], "http.request_timeout_ms"),
             (
-                &[("HTTP__REQUEST_TIMEOUT_MS", "5000")][..],
-                "http.request_timeout_ms",
-            ),
-            (
-                &[("PUBLISH__MESSAGE_TIMEOUT_MS", "60000")],
-                "http.request_timeout_ms",
-            ),
-            (
-                &[
-                    ("PUBLISH__MESSAGE_TIMEOUT_MS", "500"),
-                    ("PUBLISH__LINGER_MS", "500"),
-                ],
+                &[("PUBLISH__MESSAGE_TIMEOUT_MS", "500"), ("PUBLISH__LINGER_MS", "500")],
                 "publish.linger_ms",
             ),
-            (
-                &[("HTTP__REQUESTS_IN_FLIGHT_MAX", "3")],
-                "http.batches_in_flight_max",
-            ),
-            (
-                &[("PUBLISH__QUEUE_EVENTS_MAX", "79999")],
-                "publish.queue_events_max",
-            ),
+            (&[("HTTP__REQUESTS_IN_FLIGHT_MAX", "3")], "http.batches_in_flight_max"),
+            (&[("PUBLISH__QUEUE_EVENTS_MAX", "79999")], "publish.queue_events_max"),
         ] {
             let error = from_env(pairs).unwrap_err().to_string();
             assert!(error.contains(key), "{pairs:?}: {error}");

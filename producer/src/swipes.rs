@@ -67,25 +67,15 @@ async fn work(gateway: &Gateway, request: Request) -> Result<Response, Problem> 
 
 /// The trace that the request is a part of, or a new one.
 pub(crate) fn trace_of(request: &HeaderMap) -> Trace {
-    let traceparent = request
-        .get(headers::TRACEPARENT)
-        .and_then(|value| value.to_str().ok());
+    let traceparent = request.get(headers::TRACEPARENT).and_then(|value| value.to_str().ok());
     Trace::continue_or_start(traceparent)
 }
 
 fn logged(event_id: Uuid, Position { partition, offset }: Position) -> Response {
-    let answer = Logged {
-        event_id,
-        status: "logged",
-        partition,
-        offset,
-    };
+    let answer = Logged { event_id, status: "logged", partition, offset };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(body::JSON)),
-        (
-            HeaderName::from_static(headers::HTTP_KEY_IETF),
-            key_value(event_id),
-        ),
+        (HeaderName::from_static(headers::HTTP_KEY_IETF), key_value(event_id)),
     ];
     // Text and numbers can always be written.
     (headers, serde_json::to_vec(&answer).unwrap_or_default()).into_response()

@@ -40,17 +40,11 @@ struct Answer {
 impl Answer {
     /// The problem document, checked for what every one of them has.
     fn problem(&self, name: &str) -> Value {
-        assert_eq!(
-            self.headers[header::CONTENT_TYPE],
-            "application/problem+json"
-        );
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
         let document: Value = serde_json::from_str(&self.text).unwrap();
         assert_eq!(document["type"], format!("/problems/{name}"), "{document}");
         assert_eq!(document["status"], self.status.as_u16(), "{document}");
-        assert!(
-            document["title"].is_string() && document["detail"].is_string(),
-            "{document}"
-        );
+        assert!(document["title"].is_string() && document["detail"].is_string(), "{document}");
         assert!(!self.text.contains("4711"), "{document}");
         document
     }
@@ -93,27 +87,16 @@ async fn an_unreachable_kafka_is_a_503_with_the_key_to_try_again_with() {
     let router = gateway(|_| {});
     let started = Instant::now();
     let answer = send(&router, swipe(&[("x-idempotency-key", KEY)], SWIPE)).await;
-    assert!(
-        started.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 
     assert_eq!(answer.status, 503);
     let problem = answer.problem("log-unavailable");
     assert_eq!(problem["event_id"], KEY);
     let detail = problem["detail"].as_str().unwrap();
-    assert!(
-        detail.contains("may be in the log") && detail.contains("harmless"),
-        "{detail}"
-    );
+    assert!(detail.contains("may be in the log") && detail.contains("harmless"), "{detail}");
     assert_eq!(answer.headers[header::RETRY_AFTER], "2");
     assert_eq!(answer.headers["idempotency-key"], KEY);
-    let metrics = send(
-        &router,
-        Request::get("/metrics").body(Body::empty()).unwrap(),
-    )
-    .await;
+    let metrics = send(&router, Request::get("/metrics").body(Body::empty()).unwrap()).await;
     let line = r#"gatelog_gateway_swipes_total{outcome="unavailable",reason="log-unavailable"} 1"#;
     assert!(metrics.text.contains(line), "{}", metrics.text);
 }
@@ -132,33 +115,15 @@ async fn what_is_refused_says_why() {
             "malformed-event",
             "card_id: is missing",
         ),
+        (swipe(&[], SWIPE.replace("gate-7", "")), 400, "malformed-event", "terminal_id: has 0"),
+        (swipe(&[("idempotency-key", "x")], SWIPE), 400, "malformed-key", "Idempotency-Key: must"),
         (
-            swipe(&[], SWIPE.replace("gate-7", "")),
-            400,
-            "malformed-event",
-            "terminal_id: has 0",
-        ),
-        (
-            swipe(&[("idempotency-key", "x")], SWIPE),
-            400,
-            "malformed-key",
-            "Idempotency-Key: must",
-        ),
-        (
-            swipe(
-                &[("idempotency-key", KEY), ("x-idempotency-key", other_key)],
-                SWIPE,
-            ),
+            swipe(&[("idempotency-key", KEY), ("x-idempotency-key", other_key)], SWIPE),
             400,
             "conflicting-key",
             "must be equal",
         ),
-        (
-            swipe(&[("idempotency-key", other_key)], own_key),
-            400,
-            "conflicting-key",
-            "event_id",
-        ),
+        (swipe(&[("idempotency-key", other_key)], own_key), 400, "conflicting-key", "event_id"),
         (swipe(&[], large), 413, "too-large", "16384"),
         (
             post("/v1/swipes", "text/plain", &[], SWIPE),
@@ -172,25 +137,10 @@ async fn what_is_refused_says_why() {
             "unsupported-media-type",
             "application/x-ndjson",
         ),
-        (
-            batch(&[("idempotency-key", KEY)], SWIPE),
-            400,
-            "misplaced-key",
-            "event_id",
-        ),
+        (batch(&[("idempotency-key", KEY)], SWIPE), 400, "misplaced-key", "event_id"),
         (batch(&[], " \n\r\n"), 400, "empty-batch", "at least one"),
-        (
-            batch(&[], "\n".repeat(6)),
-            413,
-            "too-large",
-            "has 6 lines, may have 5",
-        ),
-        (
-            post("/v1/swipe", "application/json", &[], SWIPE),
-            404,
-            "not-found",
-            "/v1/swipes",
-        ),
+        (batch(&[], "\n".repeat(6)), 413, "too-large", "has 6 lines, may have 5"),
+        (post("/v1/swipe", "application/json", &[], SWIPE), 404, "not-found", "/v1/swipes"),
     ] {
         let answer = send(&router, request).await;
         assert_eq!(answer.status, status, "{}", answer.text);
@@ -248,18 +198,13 @@ async fn requests_above_their_limit_are_turned_away() {
         settings.http.requests_in_flight_max = 1;
         settings.http.batches_in_flight_max = 1;
     });
-    let (first, second) = tokio::join!(
-        send(&router, swipe(&[], SWIPE)),
-        send(&router, swipe(&[], SWIPE)),
-    );
+    let (first, second) =
+        tokio::join!(send(&router, swipe(&[], SWIPE)), send(&router, swipe(&[], SWIPE)),);
     first.problem("log-unavailable");
     second.problem("too-busy");
     assert_eq!(
         (first.status, second.status),
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::SERVICE_UNAVAILABLE
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE)
     );
     assert_eq!(second.headers[header::RETRY_AFTER], "2");
 }
@@ -270,10 +215,7 @@ async fn a_batch_of_which_kafka_took_nothing_is_a_503_as_a_whole() {
     let answer = send(&router, batch(&[], format!("{SWIPE}\nx\n{SWIPE}\n"))).await;
     assert_eq!(answer.status, 503);
     let problem = answer.problem("log-unavailable");
-    assert!(
-        problem["detail"].as_str().unwrap().contains("none of 2"),
-        "{problem}"
-    );
+    assert!(problem["detail"].as_str().unwrap().contains("none of 2"), "{problem}");
     assert_eq!(answer.headers[header::RETRY_AFTER], "2");
 }
 
@@ -286,11 +228,8 @@ async fn a_batch_of_refused_lines_answers_each() {
     assert_eq!(answer.status, 207);
     assert_eq!(answer.headers[header::CONTENT_TYPE], "application/x-ndjson");
     assert!(!answer.text.contains("4711"), "{}", answer.text);
-    let outcomes: Vec<Value> = answer
-        .text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let outcomes: Vec<Value> =
+        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let seen: Vec<_> = outcomes
         .iter()
         .map(|o| (o["line"].as_u64().unwrap(), o["status"].as_u64().unwrap()))
@@ -303,17 +242,9 @@ async fn a_batch_of_refused_lines_answers_each() {
 #[tokio::test]
 async fn readiness_says_what_it_waits_for() {
     let router = gateway(|_| {});
-    let answer = send(
-        &router,
-        Request::get("/readyz").body(Body::empty()).unwrap(),
-    )
-    .await;
+    let answer = send(&router, Request::get("/readyz").body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, 503);
     assert!(answer.text.contains("127.0.0.1:1"), "{}", answer.text);
-    let answer = send(
-        &router,
-        Request::get("/healthz").body(Body::empty()).unwrap(),
-    )
-    .await;
+    let answer = send(&router, Request::get("/healthz").body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, 200);
 }

@@ -57,11 +57,7 @@ const TERMINALS_MAX: usize = 100_000;
 impl Cache {
     /// An empty cache that remembers at most `cards_max` cards, and their history.
     pub fn new(cards_max: NonZeroUsize) -> Self {
-        Self {
-            clock: None,
-            cards: LruCache::new(cards_max),
-            terminals: HashMap::new(),
-        }
+        Self { clock: None, cards: LruCache::new(cards_max), terminals: HashMap::new() }
     }
 
     /// The permission clock that the contents stand for. Before the first load there is none.
@@ -88,10 +84,8 @@ impl Cache {
             self.promote(cards);
             return Ok(());
         }
-        let clock: i64 = client
-            .query_one("SELECT version FROM permission_clock", &[])
-            .await?
-            .get(0);
+        let clock: i64 =
+            client.query_one("SELECT version FROM permission_clock", &[]).await?.get(0);
         if self.clock != Some(clock) || self.terminals.len() > TERMINALS_MAX {
             self.forget();
             self.clock = Some(clock);
@@ -104,13 +98,10 @@ impl Cache {
     pub fn credential(&self, card_id: &str, as_of: AsOf) -> Option<&Credential> {
         let versions = self.cards.peek(card_id)?;
         let found = match as_of {
-            AsOf::Now => versions
-                .last()
-                .filter(|version| version.until.unix_ms() == i64::MAX),
-            AsOf::Moment(at) => versions
-                .iter()
-                .rev()
-                .find(|version| version.since <= at && at < version.until),
+            AsOf::Now => versions.last().filter(|version| version.until.unix_ms() == i64::MAX),
+            AsOf::Moment(at) => {
+                versions.iter().rev().find(|version| version.since <= at && at < version.until)
+            }
         };
         found.map(|version| &version.credential)
     }
@@ -139,18 +130,13 @@ impl Cache {
         client: &impl GenericClient,
         cards: &HashSet<&str>,
     ) -> Result<(), Error> {
-        let missing: Vec<&str> = cards
-            .iter()
-            .copied()
-            .filter(|id| !self.cards.contains(*id))
-            .collect();
+        let missing: Vec<&str> =
+            cards.iter().copied().filter(|id| !self.cards.contains(*id)).collect();
         self.promote(cards);
         if missing.is_empty() {
             return Ok(());
         }
-        let rows = client
-            .query(include_str!("sql/load_cards.sql"), &[&missing])
-            .await?;
+        let rows = client.query(include_str!("sql/load_cards.sql"), &[&missing]).await?;
         // That a card is unknown is knowledge too.
         for id in missing {
             self.cards.put(id.into(), Vec::new());
@@ -181,26 +167,18 @@ impl Cache {
         client: &impl GenericClient,
         terminals: &HashSet<&str>,
     ) -> Result<(), Error> {
-        let missing: Vec<&str> = terminals
-            .iter()
-            .copied()
-            .filter(|id| !self.terminals.contains_key(*id))
-            .collect();
+        let missing: Vec<&str> =
+            terminals.iter().copied().filter(|id| !self.terminals.contains_key(*id)).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let rows = client
-            .query(include_str!("sql/load_terminals.sql"), &[&missing])
-            .await?;
+        let rows = client.query(include_str!("sql/load_terminals.sql"), &[&missing]).await?;
         for id in missing {
             self.terminals.insert(id.into(), None);
         }
         for row in rows {
-            let terminal = Terminal {
-                zone_id: row.get::<_, &str>("zone_id").into(),
-            };
-            self.terminals
-                .insert(row.get::<_, &str>("terminal_id").into(), Some(terminal));
+            let terminal = Terminal { zone_id: row.get::<_, &str>("zone_id").into() };
+            self.terminals.insert(row.get::<_, &str>("terminal_id").into(), Some(terminal));
         }
         Ok(())
     }

@@ -83,12 +83,8 @@ const PROBLEMS_SHOWN_MAX: usize = 20;
 pub async fn apply(client: &mut Client, file: &AccessFile, run: Run) -> Result<Report, Error> {
     let transaction = client.transaction().await?;
     // Better an error than a command that hangs behind somebody's forgotten session.
-    transaction
-        .batch_execute("SET LOCAL lock_timeout = '30s'")
-        .await?;
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
+    transaction.batch_execute("SET LOCAL lock_timeout = '30s'").await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     let problems = file.check(&known(&transaction).await?);
     if !problems.is_empty() {
         return Err(Error::Refused(problems));
@@ -100,27 +96,18 @@ pub async fn apply(client: &mut Client, file: &AccessFile, run: Run) -> Result<R
         Run::Apply => transaction.commit().await?,
         Run::Dry => transaction.rollback().await?,
     }
-    Ok(Report {
-        zones,
-        terminals,
-        cards,
-        in_force_from_kept,
-    })
+    Ok(Report { zones, terminals, cards, in_force_from_kept })
 }
 
 async fn known(transaction: &Transaction<'_>) -> Result<Known, Error> {
     let rows = transaction.query("SELECT zone_id FROM zone", &[]).await?;
-    Ok(Known {
-        zones: rows.iter().map(|row| row.get(0)).collect(),
-    })
+    Ok(Known { zones: rows.iter().map(|row| row.get(0)).collect() })
 }
 
 async fn write_zones(transaction: &Transaction<'_>, zones: &[Zone]) -> Result<Counts, Error> {
     let ids: Vec<_> = zones.iter().map(|zone| zone.zone_id.as_str()).collect();
     let names: Vec<_> = zones.iter().map(|zone| zone.name.as_str()).collect();
-    let row = transaction
-        .query_one(include_str!("sql/import_zones.sql"), &[&ids, &names])
-        .await?;
+    let row = transaction.query_one(include_str!("sql/import_zones.sql"), &[&ids, &names]).await?;
     Ok(Counts::read(&row, zones.len()))
 }
 
@@ -128,22 +115,11 @@ async fn write_terminals(
     transaction: &Transaction<'_>,
     terminals: &[Terminal],
 ) -> Result<Counts, Error> {
-    let ids: Vec<_> = terminals
-        .iter()
-        .map(|terminal| terminal.terminal_id.as_str())
-        .collect();
-    let zones: Vec<_> = terminals
-        .iter()
-        .map(|terminal| terminal.zone_id.as_str())
-        .collect();
-    let directions: Vec<_> = terminals
-        .iter()
-        .map(|terminal| terminal.direction.as_str())
-        .collect();
+    let ids: Vec<_> = terminals.iter().map(|terminal| terminal.terminal_id.as_str()).collect();
+    let zones: Vec<_> = terminals.iter().map(|terminal| terminal.zone_id.as_str()).collect();
+    let directions: Vec<_> = terminals.iter().map(|terminal| terminal.direction.as_str()).collect();
     let statement = include_str!("sql/import_terminals.sql");
-    let row = transaction
-        .query_one(statement, &[&ids, &zones, &directions])
-        .await?;
+    let row = transaction.query_one(statement, &[&ids, &zones, &directions]).await?;
     Ok(Counts::read(&row, terminals.len()))
 }
 
@@ -154,14 +130,8 @@ async fn write_cards(
     let cards = &file.cards;
     let ids: Vec<_> = cards.iter().map(|card| card.card_id.as_str()).collect();
     let states: Vec<_> = cards.iter().map(|card| card.state.as_str()).collect();
-    let valid_from: Vec<_> = cards
-        .iter()
-        .map(|card| card.valid_from.map(Timestamptz))
-        .collect();
-    let valid_until: Vec<_> = cards
-        .iter()
-        .map(|card| card.valid_until.map(Timestamptz))
-        .collect();
+    let valid_from: Vec<_> = cards.iter().map(|card| card.valid_from.map(Timestamptz)).collect();
+    let valid_until: Vec<_> = cards.iter().map(|card| card.valid_until.map(Timestamptz)).collect();
     let zones: Vec<_> = cards.iter().map(Card::zones_in_order).collect();
     let in_force_from: Vec<_> = cards
         .iter()
@@ -170,31 +140,17 @@ async fn write_cards(
     let row = transaction
         .query_one(
             include_str!("sql/import_cards.sql"),
-            &[
-                &ids,
-                &states,
-                &valid_from,
-                &valid_until,
-                &zones,
-                &in_force_from,
-            ],
+            &[&ids, &states, &valid_from, &valid_until, &zones, &in_force_from],
         )
         .await?;
-    Ok((
-        Counts::read(&row, cards.len()),
-        row.get::<_, i64>("in_force_from_kept") as u64,
-    ))
+    Ok((Counts::read(&row, cards.len()), row.get::<_, i64>("in_force_from_kept") as u64))
 }
 
 impl Counts {
     fn read(row: &Row, total: usize) -> Self {
         let added = row.get::<_, i64>("added") as u64;
         let changed = row.get::<_, i64>("changed") as u64;
-        Self {
-            added,
-            changed,
-            unchanged: (total as u64).saturating_sub(added + changed),
-        }
+        Self { added, changed, unchanged: (total as u64).saturating_sub(added + changed) }
     }
 }
 

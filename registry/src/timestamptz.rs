@@ -62,10 +62,7 @@ mod tests {
     #[test]
     fn microseconds_round_up_and_infinities_stay() {
         let ms = |us| Timestamptz::from_binary(us).0.unix_ms() - POSTGRES_EPOCH_MS;
-        assert_eq!(
-            [ms(0), ms(1), ms(999), ms(1_000), ms(-1), ms(-1_000)],
-            [0, 1, 1, 1, 0, -1]
-        );
+        assert_eq!([ms(0), ms(1), ms(999), ms(1_000), ms(-1), ms(-1_000)], [0, 1, 1, 1, 0, -1]);
         for end in [i64::MIN, i64::MAX, 0, 1_464_652_800_000_000] {
             assert_eq!(Timestamptz::from_binary(end).to_binary(), end);
         }

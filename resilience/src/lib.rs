@@ -21,10 +21,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            base_ms: 50,
-            cap_ms: 5_000,
-        }
+        Self { base_ms: 50, cap_ms: 5_000 }
     }
 }
 
@@ -62,10 +59,7 @@ mod tests {
 
     #[test]
     fn doubles_until_the_cap() {
-        let backoff = Backoff {
-            base_ms: 50,
-            cap_ms: 300,
-        };
+        let backoff = Backoff { base_ms: 50, cap_ms: 300 };
         let ceilings: Vec<_> = (1..=5).map(|n| backoff.ceiling_ms(n)).collect();
         assert_eq!(ceilings, [50, 100, 200, 300, 300]);
     }

@@ -149,9 +149,7 @@ impl Reasons {
 
     /// The reasons in precedence.
     pub fn iter(self) -> impl Iterator<Item = DenialReason> {
-        DenialReason::ALL
-            .into_iter()
-            .filter(move |reason| self.0 & (1 << *reason as u8) != 0)
+        DenialReason::ALL.into_iter().filter(move |reason| self.0 & (1 << *reason as u8) != 0)
     }
 
     /// The first in precedence.
@@ -180,9 +178,8 @@ mod tests {
             let text = serde_json::to_string(&reason).unwrap();
             assert_eq!(text, format!("\"{reason}\""));
         }
-        let set: Reasons = [DenialReason::DenyAll, DenialReason::CredentialExpired]
-            .into_iter()
-            .collect();
+        let set: Reasons =
+            [DenialReason::DenyAll, DenialReason::CredentialExpired].into_iter().collect();
         assert_eq!(set.primary(), Some(DenialReason::CredentialExpired));
     }
 

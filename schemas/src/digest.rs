@@ -61,14 +61,8 @@ pub fn canonical(offset: i64, swipe: &Swipe<'_>) -> Digest {
     put(&swipe.occurred_at.unix_ms().to_le_bytes());
     put(&swipe.received_at.unix_ms().to_le_bytes());
     put(&swipe.age_ms.map_or(-1, |age| age as i64).to_le_bytes());
-    put(&swipe
-        .terminal_epoch
-        .map_or(-1, |epoch| epoch as i32)
-        .to_le_bytes());
-    put(&swipe
-        .terminal_seq
-        .map_or(-1, |seq| seq as i64)
-        .to_le_bytes());
+    put(&swipe.terminal_epoch.map_or(-1, |epoch| epoch as i32).to_le_bytes());
+    put(&swipe.terminal_seq.map_or(-1, |seq| seq as i64).to_le_bytes());
     put(&[
         direction_code(swipe.direction),
         match swipe.mode {
@@ -121,18 +115,11 @@ mod tests {
             (",\"age_ms\":12", ""),
             ("\"mode\"", "\"direction\":\"in\",\"mode\""),
             ("\"mode\"", "\"local_decision\":\"granted\",\"mode\""),
-            (
-                "\"mode\"",
-                "\"terminal_epoch\":0,\"terminal_seq\":0,\"mode\"",
-            ),
+            ("\"mode\"", "\"terminal_epoch\":0,\"terminal_seq\":0,\"mode\""),
         ] {
             let changed = SWIPE.replace(from, to);
             assert_ne!(changed, SWIPE);
-            assert_ne!(
-                record(7, None, Some(changed.as_bytes())),
-                one,
-                "{from} -> {to}"
-            );
+            assert_ne!(record(7, None, Some(changed.as_bytes())), one, "{from} -> {to}");
         }
     }
 

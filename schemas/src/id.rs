@@ -16,10 +16,7 @@ pub fn check_id(field: &str, id: &str) -> Result<(), Invalid> {
         ));
     }
     if !id.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Invalid::new(
-            field,
-            "may hold visible ASCII characters only, without spaces",
-        ));
+        return Err(Invalid::new(field, "may hold visible ASCII characters only, without spaces"));
     }
     Ok(())
 }

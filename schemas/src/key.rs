@@ -31,21 +31,11 @@ pub fn derive_event_id(terminal_id: &str, occurred_at: Millis, nonce: &Nonce<'_>
     // Ids hold no line feeds, so the lines can't be mistaken for one another.
     let name = match nonce {
         Nonce::Counter(counter) => {
-            format!(
-                "swipe\n{terminal_id}\n{ms}\nseq\n{}\n{}",
-                counter.epoch, counter.seq
-            )
+            format!("swipe\n{terminal_id}\n{ms}\nseq\n{}\n{}", counter.epoch, counter.seq)
         }
-        Nonce::Read {
-            card_id,
-            direction,
-            mode,
-        } => {
+        Nonce::Read { card_id, direction, mode } => {
             let direction = direction.map_or("", Direction::as_str);
-            format!(
-                "swipe\n{terminal_id}\n{ms}\nread\n{card_id}\n{direction}\n{}",
-                mode.as_str()
-            )
+            format!("swipe\n{terminal_id}\n{ms}\nread\n{card_id}\n{direction}\n{}", mode.as_str())
         }
     };
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
@@ -58,10 +48,7 @@ pub fn command_id(event_id: Uuid) -> Uuid {
 
 /// The id of the dead letter that one offset ends as, at one stage.
 pub fn dead_letter_id(topic_id: Uuid, partition: i32, offset: i64, stage: &str) -> Uuid {
-    Uuid::new_v5(
-        &topic_id,
-        format!("{partition}\n{offset}\n{stage}").as_bytes(),
-    )
+    Uuid::new_v5(&topic_id, format!("{partition}\n{offset}\n{stage}").as_bytes())
 }
 
 /// Reads an idempotency key: trimmed, in any case, an RFC 9562 UUID in its hyphenated form.
@@ -71,10 +58,7 @@ pub fn dead_letter_id(topic_id: Uuid, partition: i32, offset: i64, stage: &str) 
 pub fn parse_key(field: &str, text: &str) -> Result<Uuid, Invalid> {
     let trimmed = text.trim();
     let invalid = || {
-        Invalid::new(
-            field,
-            "must be a UUID of RFC 9562, as 0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11",
-        )
+        Invalid::new(field, "must be a UUID of RFC 9562, as 0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11")
     };
     if trimmed.len() != 36 {
         return Err(invalid());

@@ -164,10 +164,7 @@ impl<'a> Swipe<'a> {
 
     /// The terminal's counter, where it has one.
     pub fn counter(&self) -> Option<TerminalCounter> {
-        Some(TerminalCounter {
-            epoch: self.terminal_epoch?,
-            seq: self.terminal_seq?,
-        })
+        Some(TerminalCounter { epoch: self.terminal_epoch?, seq: self.terminal_seq? })
     }
 
     fn check(&self) -> Result<(), Invalid> {
@@ -199,11 +196,7 @@ impl<'a> Submission<'a> {
     pub fn event_id(&self) -> Result<Uuid, Invalid> {
         match &self.event_id {
             Some(text) => crate::parse_key("event_id", text),
-            None => Ok(derive_event_id(
-                &self.terminal_id,
-                self.occurred_at,
-                &self.nonce(),
-            )),
+            None => Ok(derive_event_id(&self.terminal_id, self.occurred_at, &self.nonce())),
         }
     }
 
@@ -227,11 +220,7 @@ impl<'a> Submission<'a> {
     fn nonce(&self) -> Nonce<'_> {
         match (self.terminal_epoch, self.terminal_seq) {
             (Some(epoch), Some(seq)) => Nonce::Counter(TerminalCounter { epoch, seq }),
-            _ => Nonce::Read {
-                card_id: &self.card_id,
-                direction: self.direction,
-                mode: self.mode,
-            },
+            _ => Nonce::Read { card_id: &self.card_id, direction: self.direction, mode: self.mode },
         }
     }
 }
@@ -256,15 +245,9 @@ fn locate<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Invalid {
             let problem = match error.classify() {
                 serde_json::error::Category::Data => without_value(&error.to_string()),
                 // Positions only: the text may quote the value.
-                _ => format!(
-                    "is not JSON at line {} column {}",
-                    error.line(),
-                    error.column()
-                ),
+                _ => format!("is not JSON at line {} column {}", error.line(), error.column()),
             };
-            let missing = problem
-                .strip_prefix("missing field `")
-                .and_then(|m| m.split('`').next());
+            let missing = problem.strip_prefix("missing field `").and_then(|m| m.split('`').next());
             match missing {
                 Some(field) => Invalid::new(field, "is missing"),
                 None => {
@@ -279,9 +262,7 @@ fn locate<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Invalid {
 /// serde's "invalid type: integer `4242`, expected a string at line 1 column 9" quotes what stood
 /// there, which may be a card: what is expected says enough.
 fn without_value(message: &str) -> String {
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message, |(before, _)| before);
+    let message = message.rsplit_once(" at line ").map_or(message, |(before, _)| before);
     // The last "expected" is serde's own: what stood there comes before it.
     match message.rsplit_once(", expected ") {
         Some((_, "u32" | "u64")) => "must be a whole number, 0 or more".to_owned(),
@@ -292,32 +273,23 @@ fn without_value(message: &str) -> String {
 
 fn check_counter(epoch: Option<u32>, seq: Option<u64>) -> Result<(), Invalid> {
     match (epoch, seq) {
-        (None, Some(_)) => Err(Invalid::new(
-            "terminal_epoch",
-            "is needed with terminal_seq",
-        )),
-        (Some(_), None) => Err(Invalid::new(
-            "terminal_seq",
-            "is needed with terminal_epoch",
-        )),
-        (Some(epoch), _) if epoch > i32::MAX as u32 => Err(Invalid::new(
-            "terminal_epoch",
-            format!("may be {} at most", i32::MAX),
-        )),
-        (_, Some(seq)) if seq > i64::MAX as u64 => Err(Invalid::new(
-            "terminal_seq",
-            format!("may be {} at most", i64::MAX),
-        )),
+        (None, Some(_)) => Err(Invalid::new("terminal_epoch", "is needed with terminal_seq")),
+        (Some(_), None) => Err(Invalid::new("terminal_seq", "is needed with terminal_epoch")),
+        (Some(epoch), _) if epoch > i32::MAX as u32 => {
+            Err(Invalid::new("terminal_epoch", format!("may be {} at most", i32::MAX)))
+        }
+        (_, Some(seq)) if seq > i64::MAX as u64 => {
+            Err(Invalid::new("terminal_seq", format!("may be {} at most", i64::MAX)))
+        }
         _ => Ok(()),
     }
 }
 
 fn check_age(age_ms: Option<u64>) -> Result<(), Invalid> {
     match age_ms {
-        Some(age) if age > AGE_MS_MAX => Err(Invalid::new(
-            "age_ms",
-            format!("may be {AGE_MS_MAX} (ten years) at most"),
-        )),
+        Some(age) if age > AGE_MS_MAX => {
+            Err(Invalid::new("age_ms", format!("may be {AGE_MS_MAX} (ten years) at most")))
+        }
         _ => Ok(()),
     }
 }

@@ -24,15 +24,9 @@ fn schema_of<T: JsonSchema>(id: &str) -> Value {
 fn all() -> [(&'static str, Value); 4] {
     [
         ("swipe", schema_of::<Swipe<'static>>("gatelog.swipe.v1")),
-        (
-            "submission",
-            schema_of::<Submission<'static>>("gatelog.submission.v1"),
-        ),
+        ("submission", schema_of::<Submission<'static>>("gatelog.submission.v1")),
         ("decision", schema_of::<Decision>("gatelog.decision.v1")),
-        (
-            "dead_letter",
-            schema_of::<DeadLetterHeaders>("gatelog.dead_letter_headers.v1"),
-        ),
+        ("dead_letter", schema_of::<DeadLetterHeaders>("gatelog.dead_letter_headers.v1")),
     ]
 }
 
@@ -42,10 +36,7 @@ fn decode(name: &str, bytes: &[u8]) -> Result<(), Invalid> {
         let reader = &mut serde_json::Deserializer::from_slice(bytes);
         match serde_path_to_error::deserialize::<_, T>(reader) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Invalid::new(
-                error.path().to_string(),
-                error.inner().to_string(),
-            )),
+            Err(error) => Err(Invalid::new(error.path().to_string(), error.inner().to_string())),
         }
     }
     match name {
@@ -111,14 +102,10 @@ fn wrong_examples_are_refused_and_the_field_is_named() {
             let stem = path.file_stem().unwrap().to_str().unwrap();
             let (field, why) = stem.split_once("--").expect("FIELD--WHY.json");
             let field = if field == "root" { "$" } else { field };
-            let error = decode(name, &bytes).expect_err(&format!(
-                "{}: decoded, though {field} is wrong",
-                path.display()
-            ));
+            let error = decode(name, &bytes)
+                .expect_err(&format!("{}: decoded, though {field} is wrong", path.display()));
             assert!(
-                error
-                    .to_string()
-                    .contains(field.trim_start_matches("root").trim()),
+                error.to_string().contains(field.trim_start_matches("root").trim()),
                 "{}: the message does not name {field}: {error}",
                 path.display()
             );
@@ -127,19 +114,12 @@ fn wrong_examples_are_refused_and_the_field_is_named() {
             if let Ok(value) = serde_json::from_slice::<Value>(&bytes)
                 && !why.starts_with("alone")
             {
-                assert!(
-                    !validator.is_valid(&value),
-                    "{}: the schema lets it pass",
-                    path.display()
-                );
+                assert!(!validator.is_valid(&value), "{}: the schema lets it pass", path.display());
             }
         }
     }
 }
 
 fn validator(schema: &Value) -> jsonschema::Validator {
-    jsonschema::options()
-        .should_validate_formats(true)
-        .build(schema)
-        .unwrap()
+    jsonschema::options().should_validate_formats(true).build(schema).unwrap()
 }

@@ -14,18 +14,11 @@ fn published_vectors() {
         let text = vector["submission"].to_string();
         let submission = Submission::decode(text.as_bytes()).unwrap();
         let id = submission.event_id().unwrap();
-        assert_eq!(
-            id.to_string(),
-            vector["event_id"].as_str().unwrap(),
-            "{text}"
-        );
+        assert_eq!(id.to_string(), vector["event_id"].as_str().unwrap(), "{text}");
     }
     for vector in vectors["command_id"].as_array().unwrap() {
         let event = parse_key("event_id", vector["event_id"].as_str().unwrap()).unwrap();
-        assert_eq!(
-            command_id(event).to_string(),
-            vector["command_id"].as_str().unwrap()
-        );
+        assert_eq!(command_id(event).to_string(), vector["command_id"].as_str().unwrap());
     }
     for vector in vectors["dead_letter_id"].as_array().unwrap() {
         let topic = parse_key("topic_id", vector["topic_id"].as_str().unwrap()).unwrap();
@@ -42,10 +35,7 @@ fn a_retry_with_another_age_derives_the_same_id() {
         let text = format!(
             r#"{{"card_id":"c1","terminal_id":"t1","occurred_at":"2026-03-01T08:00:00Z","mode":"online","age_ms":{age}}}"#
         );
-        Submission::decode(text.as_bytes())
-            .unwrap()
-            .event_id()
-            .unwrap()
+        Submission::decode(text.as_bytes()).unwrap().event_id().unwrap()
     };
     assert_eq!(swipe(1), swipe(5_000));
 }

@@ -107,32 +107,19 @@ impl Kafka {
     /// # Errors
     /// [`Error::Value`] with the key's path.
     pub fn check(&self) -> Result<(), Error> {
-        if self
-            .brokers
-            .split(',')
-            .any(|broker| broker.trim().rsplit_once(':').is_none())
-        {
-            return Err(Error::value(
-                "kafka.brokers",
-                "must be host:port, separated by commas",
-            ));
+        if self.brokers.split(',').any(|broker| broker.trim().rsplit_once(':').is_none()) {
+            return Err(Error::value("kafka.brokers", "must be host:port, separated by commas"));
         }
         match (self.security_protocol.has_sasl(), self.sasl_mechanism) {
             (true, None) => {
-                return Err(Error::value(
-                    "kafka.sasl_mechanism",
-                    "is needed with a SASL protocol",
-                ));
+                return Err(Error::value("kafka.sasl_mechanism", "is needed with a SASL protocol"));
             }
             (false, Some(_)) => {
                 let problem = "contradicts kafka.security_protocol, which has no SASL";
                 return Err(Error::value("kafka.sasl_mechanism", problem));
             }
             (true, Some(_)) if self.sasl_username.is_none() => {
-                return Err(Error::value(
-                    "kafka.sasl_username",
-                    "is needed with a SASL protocol",
-                ));
+                return Err(Error::value("kafka.sasl_username", "is needed with a SASL protocol"));
             }
             _ => {}
         }
@@ -155,10 +142,7 @@ impl Kafka {
         if let Some(mechanism) = self.sasl_mechanism {
             config
                 .set("sasl.mechanisms", mechanism.as_str())
-                .set(
-                    "sasl.username",
-                    self.sasl_username.as_deref().unwrap_or_default(),
-                )
+                .set("sasl.username", self.sasl_username.as_deref().unwrap_or_default())
                 .set("sasl.password", self.sasl_password.expose());
         }
         for (key, file) in [

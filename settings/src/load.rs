@@ -48,18 +48,13 @@ pub enum Error {
 impl Error {
     /// An error about the value of `key`.
     pub fn value(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Value {
-            key: key.into(),
-            problem: problem.into(),
-        }
+        Self::Value { key: key.into(), problem: problem.into() }
     }
 }
 
 /// Variables that every binary understands, and the key each stands for.
-const SHARED: [(&str, &[&str]); 2] = [
-    ("GATELOG_KAFKA", &["kafka", "brokers"]),
-    ("GATELOG_POSTGRES", &["postgres", "url"]),
-];
+const SHARED: [(&str, &[&str]); 2] =
+    [("GATELOG_KAFKA", &["kafka", "brokers"]), ("GATELOG_POSTGRES", &["postgres", "url"])];
 
 /// Reads `file`, if one is given, lays this process's environment over it and checks the result.
 ///
@@ -113,14 +108,9 @@ pub fn print<T: Settings>(settings: &T) -> Result<String, Error> {
 }
 
 fn read(path: &Path) -> Result<Table, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    text.parse().map_err(|source| Error::Syntax {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    text.parse().map_err(|source| Error::Syntax { path: path.to_owned(), source: Box::new(source) })
 }
 
 /// Environment variables are text; what kind of value is meant, the default says.
@@ -140,11 +130,9 @@ fn typed(path: &[String], text: &str, defaults: &Table) -> Result<Value, Error> 
         Some(Value::Boolean(_)) => {
             Value::Boolean(text.trim().parse().map_err(|_| wrong("true or false"))?)
         }
-        Some(Value::Array(_)) => Value::Array(
-            text.split(',')
-                .map(|item| Value::from(item.trim()))
-                .collect(),
-        ),
+        Some(Value::Array(_)) => {
+            Value::Array(text.split(',').map(|item| Value::from(item.trim())).collect())
+        }
         _ => Value::from(text),
     })
 }
@@ -189,10 +177,7 @@ mod tests {
     }
 
     fn from_env(pairs: &[(&str, &str)]) -> Result<Sample, Error> {
-        load_from(
-            None,
-            pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())),
-        )
+        load_from(None, pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())))
     }
 
     #[test]
@@ -215,26 +200,10 @@ mod tests {
         for (name, value, key) in [
             ("GATELOG_SAMPLE_KAFKA__BROKRS", "x", "kafka.brokrs"),
             ("GATELOG_SAMPLE_KAFAK__BROKERS", "x", "kafak"),
-            (
-                "GATELOG_SAMPLE_POSTGRES__CONNECT_TIMEOUT_MS",
-                "soon",
-                "postgres.connect_timeout_ms",
-            ),
-            (
-                "GATELOG_SAMPLE_POSTGRES__CONNECT_TIMEOUT_MS",
-                "0",
-                "postgres.connect_timeout_ms",
-            ),
-            (
-                "GATELOG_SAMPLE_KAFKA__SECURITY_PROTOCOL",
-                "tls",
-                "kafka.security_protocol",
-            ),
-            (
-                "GATELOG_SAMPLE_KAFKA__SASL_MECHANISM",
-                "PLAIN",
-                "kafka.sasl_mechanism",
-            ),
+            ("GATELOG_SAMPLE_POSTGRES__CONNECT_TIMEOUT_MS", "soon", "postgres.connect_timeout_ms"),
+            ("GATELOG_SAMPLE_POSTGRES__CONNECT_TIMEOUT_MS", "0", "postgres.connect_timeout_ms"),
+            ("GATELOG_SAMPLE_KAFKA__SECURITY_PROTOCOL", "tls", "kafka.security_protocol"),
+            ("GATELOG_SAMPLE_KAFKA__SASL_MECHANISM", "PLAIN", "kafka.sasl_mechanism"),
             ("GATELOG_KAFKA", "", "kafka.brokers"),
             ("GATELOG_POSTGRES", "mysql://x", "postgres.url"),
         ] {

@@ -66,11 +66,7 @@ impl Postgres {
             Error::value("postgres.url", problem)
         };
         let config: tokio_postgres::Config = self.url.expose().parse().map_err(|_| wrong())?;
-        if config.get_hosts().is_empty() {
-            Err(wrong())
-        } else {
-            Ok(config)
-        }
+        if config.get_hosts().is_empty() { Err(wrong()) } else { Ok(config) }
     }
 }
 

@@ -35,11 +35,9 @@ fn metrics(registry: &Registry) -> Response {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     match encoder.encode(&registry.gather(), &mut text) {
-        Ok(()) => (
-            [(header::CONTENT_TYPE, encoder.format_type().to_owned())],
-            text,
-        )
-            .into_response(),
+        Ok(()) => {
+            ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response()
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -23,13 +23,7 @@ impl Trace {
             Some(parent) => (parent.trace_id(), parent.trace_flags()),
             None => (ids.new_trace_id(), TraceFlags::SAMPLED),
         };
-        Self(SpanContext::new(
-            trace_id,
-            ids.new_span_id(),
-            flags,
-            false,
-            TraceState::default(),
-        ))
+        Self(SpanContext::new(trace_id, ids.new_span_id(), flags, false, TraceState::default()))
     }
 
     /// The trace's id: what a log line names.
@@ -68,23 +62,15 @@ mod tests {
         let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let trace = Trace::continue_or_start(Some(header));
         let sent = trace.traceparent();
-        assert!(
-            sent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"),
-            "{sent}"
-        );
-        assert!(
-            sent.ends_with("-01") && !sent.contains("00f067aa0ba902b7"),
-            "{sent}"
-        );
+        assert!(sent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{sent}");
+        assert!(sent.ends_with("-01") && !sent.contains("00f067aa0ba902b7"), "{sent}");
     }
 
     #[test]
     fn nonsense_starts_a_new_trace() {
-        for header in [
-            None,
-            Some("x"),
-            Some("00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
-        ] {
+        for header in
+            [None, Some("x"), Some("00-00000000000000000000000000000000-00f067aa0ba902b7-01")]
+        {
             let sent = Trace::continue_or_start(header).traceparent();
             assert_eq!(sent.len(), 55, "{sent}");
         }

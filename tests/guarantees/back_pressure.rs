@@ -7,9 +7,7 @@ use support::{World, eventually, swipe};
 async fn a_full_queue_pauses_and_resumes() -> Result<()> {
     let mut world = World::new(4).await?;
     let cards: Vec<String> = (0..50).map(|i| format!("c{i}")).collect();
-    world
-        .open_the_hall(&cards.iter().map(String::as_str).collect::<Vec<_>>())
-        .await?;
+    world.open_the_hall(&cards.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     let mut consumer = world.consumer_with(&[
         ("GATELOG_CONSUMER_BATCH__QUEUE_CHUNKS_MAX", "1"),
         ("GATELOG_CONSUMER_BATCH__ROWS_MAX", "1000"),
@@ -19,13 +17,9 @@ async fn a_full_queue_pauses_and_resumes() -> Result<()> {
     consumer.ready().await?;
 
     // Nobody may write: every batch waits for this lock.
-    world
-        .db
-        .batch_execute("BEGIN; LOCK TABLE consumer_offset IN SHARE MODE")
-        .await?;
-    let swipes: Vec<_> = (0..60_000)
-        .map(|i| swipe(&cards[i % cards.len()], "t-hall", i as i64))
-        .collect();
+    world.db.batch_execute("BEGIN; LOCK TABLE consumer_offset IN SHARE MODE").await?;
+    let swipes: Vec<_> =
+        (0..60_000).map(|i| swipe(&cards[i % cards.len()], "t-hall", i as i64)).collect();
     let places = world.log.publish_swipes(&swipes).await?;
     eventually("the partitions of a writer are paused", async || {
         let pauses = consumer.metric("gatelog_consumer_pauses_total").await?;

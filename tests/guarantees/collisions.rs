@@ -15,52 +15,23 @@ async fn two_at_once(first: &str, second: &str, together: bool) -> Result<()> {
         world.caught_up().await?;
     }
     // The second one twice: a duplicate of a collision is a duplicate, not another collision.
-    places.extend(
-        world
-            .log
-            .publish_swipes(&[other.clone(), other.clone()])
-            .await?,
-    );
+    places.extend(world.log.publish_swipes(&[other.clone(), other.clone()]).await?);
     if together {
         consumer = Some(world.consumer()?);
     }
     let totals = world.caught_up().await?;
     drop(consumer);
 
-    let expected = Totals {
-        rows: 1,
-        collisions: 1,
-        duplicates: 1,
-        ..Totals::default()
-    };
+    let expected = Totals { rows: 1, collisions: 1, duplicates: 1, ..Totals::default() };
     assert_eq!(totals, expected);
     world.each_has_one_outcome(&places).await?;
-    let row = world
-        .db
-        .query_one("SELECT terminal_id, event_id FROM access_log", &[])
-        .await?;
-    assert_eq!(
-        row.get::<_, String>(0),
-        first,
-        "the first in log order keeps the row"
-    );
+    let row = world.db.query_one("SELECT terminal_id, event_id FROM access_log", &[]).await?;
+    assert_eq!(row.get::<_, String>(0), first, "the first in log order keeps the row");
     let sql = "SELECT terminal_id, event_id, row_offset, granted FROM collision";
     let collision = world.db.query_one(sql, &[]).await?;
-    assert_eq!(
-        collision.get::<_, String>(0),
-        second,
-        "the other is kept as a collision"
-    );
-    assert_eq!(
-        collision.get::<_, i64>(2),
-        places[0].1,
-        "which says what it collided with"
-    );
-    assert_eq!(
-        collision.get::<_, bool>(3),
-        second != "t-lab",
-        "with its own decision"
-    );
+    assert_eq!(collision.get::<_, String>(0), second, "the other is kept as a collision");
+    assert_eq!(collision.get::<_, i64>(2), places[0].1, "which says what it collided with");
+    assert_eq!(collision.get::<_, bool>(3), second != "t-lab", "with its own decision");
     Ok(())
 }
 

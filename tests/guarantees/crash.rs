@@ -46,11 +46,7 @@ async fn killed_again_and_again_under_load() -> Result<()> {
     let totals = world.caught_up().await?;
     assert_eq!(totals.rows, 16_000, "every swipe became a row: {totals:?}");
     world.each_has_one_outcome(&places).await?;
-    assert_eq!(
-        disordered(&world).await?,
-        0,
-        "rows of a card out of the order of the log"
-    );
+    assert_eq!(disordered(&world).await?, 0, "rows of a card out of the order of the log");
     Ok(())
 }
 
@@ -71,9 +67,7 @@ async fn stopped_beyond_the_session_and_woken_again() -> Result<()> {
     let mut sleeper = world.consumer()?;
     sleeper.ready().await?;
     let swipes = |from: i64, count: usize| -> Vec<_> {
-        (0..count)
-            .map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", from + i as i64))
-            .collect()
+        (0..count).map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", from + i as i64)).collect()
     };
     let mut places = world.log.publish_swipes(&swipes(0, 500)).await?;
     world.caught_up().await?;

@@ -11,9 +11,8 @@ async fn sessions_ended_again_and_again() -> Result<()> {
     world.open_the_hall(&CARDS).await?;
     let mut consumer = world.consumer()?;
     consumer.ready().await?;
-    let swipes: Vec<_> = (0..20_000)
-        .map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", i as i64))
-        .collect();
+    let swipes: Vec<_> =
+        (0..20_000).map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", i as i64)).collect();
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                WHERE datname = current_database() AND application_name LIKE 'gatelog-consumer%'";
     let mut places = Vec::new();
@@ -26,10 +25,6 @@ async fn sessions_ended_again_and_again() -> Result<()> {
     let totals = world.caught_up().await?;
     assert_eq!(totals.rows, 20_000, "{totals:?}");
     world.each_has_one_outcome(&places).await?;
-    assert!(
-        consumer.runs(),
-        "an outage is waited out: {}",
-        consumer.said()
-    );
+    assert!(consumer.runs(), "an outage is waited out: {}", consumer.said());
     Ok(())
 }

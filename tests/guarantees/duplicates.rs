@@ -8,44 +8,25 @@ use support::{Totals, World, swipe};
 async fn published_twice_is_one_row_and_one_duplicate() -> Result<()> {
     let mut world = World::new(3).await?;
     world.open_the_hall(&["c1", "c2"]).await?;
-    let swipes: Vec<_> = (0..50)
-        .map(|i| swipe(["c1", "c2"][i % 2], "t-hall", i as i64))
-        .collect();
+    let swipes: Vec<_> = (0..50).map(|i| swipe(["c1", "c2"][i % 2], "t-hall", i as i64)).collect();
 
     // Twice in what will be one batch.
     let first = world.log.publish_swipes(&swipes).await?;
     let again = world.log.publish_swipes(&swipes).await?;
     let mut consumer = world.consumer()?;
     let totals = world.caught_up().await?;
-    assert_eq!(
-        totals,
-        Totals {
-            rows: 50,
-            duplicates: 50,
-            ..Totals::default()
-        }
-    );
+    assert_eq!(totals, Totals { rows: 50, duplicates: 50, ..Totals::default() });
 
     // Once more, later.
     let later = world.log.publish_swipes(&swipes).await?;
     world.caught_up().await?;
-    assert!(
-        consumer.terminate().await?.success(),
-        "a consumer that is asked to stop exits with 0"
-    );
+    assert!(consumer.terminate().await?.success(), "a consumer that is asked to stop exits with 0");
 
     // And after a restart.
     let last = world.log.publish_swipes(&swipes).await?;
     let _restarted = world.consumer()?;
     let totals = world.caught_up().await?;
-    assert_eq!(
-        totals,
-        Totals {
-            rows: 50,
-            duplicates: 150,
-            ..Totals::default()
-        }
-    );
+    assert_eq!(totals, Totals { rows: 50, duplicates: 150, ..Totals::default() });
 
     let places: Vec<_> = [&first[..], &again, &later, &last].concat();
     world.each_has_one_outcome(&places).await?;

@@ -21,21 +21,12 @@ fn poison() -> Vec<(&'static str, Event)> {
     };
     let stranger = Event::from(&swipe("c1", "t-nowhere", 12));
     vec![
-        (
-            "undecodable",
-            spoilt(1, |e| e.value = Some(b"\x00\xff not a swipe".to_vec())),
-        ),
+        ("undecodable", spoilt(1, |e| e.value = Some(b"\x00\xff not a swipe".to_vec()))),
         ("undecodable", spoilt(2, |e| e.value = None)),
         ("undecodable", spoilt(3, |e| e.value = Some(Vec::new()))),
-        (
-            "undecodable",
-            spoilt(4, |e| e.headers.retain(|(name, _)| name != headers::ID)),
-        ),
+        ("undecodable", spoilt(4, |e| e.headers.retain(|(name, _)| name != headers::ID))),
         ("unknown_type", spoilt(5, |e| e.headers.clear())),
-        (
-            "oversize",
-            spoilt(6, |e| e.value = Some(vec![b'x'; 100_000])),
-        ),
+        ("oversize", spoilt(6, |e| e.value = Some(vec![b'x'; 100_000]))),
         ("wrong_key", spoilt(7, |e| e.key = Some(b"c2".to_vec()))),
         ("wrong_key", spoilt(8, |e| e.key = None)),
         (
@@ -46,10 +37,7 @@ fn poison() -> Vec<(&'static str, Event)> {
             }),
         ),
         ("occurred_at_out_of_range", far(0)),
-        (
-            "occurred_at_out_of_range",
-            far(Millis::now().unix_ms() + 3 * 86_400_000),
-        ),
+        ("occurred_at_out_of_range", far(Millis::now().unix_ms() + 3 * 86_400_000)),
         ("unknown_terminal", stranger),
     ]
 }
@@ -69,14 +57,7 @@ async fn neighbours_go_through_and_the_bytes_are_kept() -> Result<()> {
     let mut consumer = world.consumer()?;
     let totals = world.caught_up().await?;
     let count = poison.len() as i64;
-    assert_eq!(
-        totals,
-        Totals {
-            rows: 2 * count,
-            dead: count,
-            ..Totals::default()
-        }
-    );
+    assert_eq!(totals, Totals { rows: 2 * count, dead: count, ..Totals::default() });
     world.each_has_one_outcome(&places).await?;
 
     let sql = "SELECT log_partition, log_offset, reason, key, value, header_names, header_values, \
@@ -92,39 +73,19 @@ async fn neighbours_go_through_and_the_bytes_are_kept() -> Result<()> {
         let letter = &letters[&places[3 * i + 1]];
         let message: String = letter.get(8);
         assert_eq!(letter.get::<_, &str>(2), *reason, "event {i}: {message}");
-        assert_eq!(
-            letter.get::<_, Option<&[u8]>>(3),
-            event.key.as_deref(),
-            "key of event {i}"
-        );
-        assert_eq!(
-            letter.get::<_, Option<&[u8]>>(4),
-            event.value.as_deref(),
-            "value of event {i}"
-        );
+        assert_eq!(letter.get::<_, Option<&[u8]>>(3), event.key.as_deref(), "key of event {i}");
+        assert_eq!(letter.get::<_, Option<&[u8]>>(4), event.value.as_deref(), "value of event {i}");
         let names: Vec<Vec<u8>> = letter.get(5);
         let values: Vec<Option<Vec<u8>>> = letter.get(6);
-        let kept: Vec<_> = names
-            .into_iter()
-            .zip(values.into_iter().flatten())
-            .collect();
-        let sent: Vec<_> = event
-            .headers
-            .iter()
-            .map(|(n, v)| (n.clone().into_bytes(), v.clone()))
-            .collect();
+        let kept: Vec<_> = names.into_iter().zip(values.into_iter().flatten()).collect();
+        let sent: Vec<_> =
+            event.headers.iter().map(|(n, v)| (n.clone().into_bytes(), v.clone())).collect();
         assert_eq!(kept, sent, "headers of event {i}");
-        assert!(
-            !message.contains("c1"),
-            "a message never names the card: {message}"
-        );
+        assert!(!message.contains("c1"), "a message never names the card: {message}");
     }
     assert!(consumer.runs());
     let said = consumer.said();
-    assert!(
-        !said.contains("\"c1\"") && !said.contains("c1 "),
-        "no card in the log: {said}"
-    );
+    assert!(!said.contains("\"c1\"") && !said.contains("c1 "), "no card in the log: {said}");
     Ok(())
 }
 
@@ -134,21 +95,9 @@ async fn a_whole_batch_of_rubbish_passes_too() -> Result<()> {
     world.open_the_hall(&["c1"]).await?;
     let rubbish = (0..5_000).map(|i| spoilt(i, |e| e.value = Some(b"{}".to_vec())));
     let mut places = world.log.publish(rubbish).await?;
-    places.extend(
-        world
-            .log
-            .publish_swipes(&[swipe("c1", "t-hall", 0)])
-            .await?,
-    );
+    places.extend(world.log.publish_swipes(&[swipe("c1", "t-hall", 0)]).await?);
     let _consumer = world.consumer()?;
     let totals = world.caught_up().await?;
-    assert_eq!(
-        totals,
-        Totals {
-            rows: 1,
-            dead: 5_000,
-            ..Totals::default()
-        }
-    );
+    assert_eq!(totals, Totals { rows: 1, dead: 5_000, ..Totals::default() });
     world.each_has_one_outcome(&places).await
 }

@@ -22,9 +22,8 @@ async fn shared_by(world: &World, members: i64) -> Result<()> {
 async fn three_members_come_and_go_under_load() -> Result<()> {
     let mut world = World::new(12).await?;
     world.open_the_hall(&CARDS).await?;
-    let swipes: Vec<_> = (0..30_000)
-        .map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", i as i64))
-        .collect();
+    let swipes: Vec<_> =
+        (0..30_000).map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", i as i64)).collect();
 
     let member = |world: &mut World, name: &str| {
         world.consumer_with(&[("GATELOG_CONSUMER_GROUP__MEMBER", name)])
@@ -53,10 +52,7 @@ async fn three_members_come_and_go_under_load() -> Result<()> {
 
     // What Kafka's own tools show is where we are.
     assert!(members.remove(0).terminate().await?.success());
-    let hinted = world
-        .log
-        .hinted(&world.group, i32::from(world.partitions))
-        .await?;
+    let hinted = world.log.hinted(&world.group, i32::from(world.partitions)).await?;
     assert_eq!(hinted, 30_000, "offsets committed to Kafka as a hint");
     Ok(())
 }
@@ -68,9 +64,8 @@ async fn the_brokers_own_protocol_works_too() -> Result<()> {
     let next = [("GATELOG_CONSUMER_GROUP__PROTOCOL", "consumer")];
     let mut members = vec![world.consumer_with(&next)?];
     shared_by(&world, 1).await?;
-    let swipes: Vec<_> = (0..2_000)
-        .map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", i as i64))
-        .collect();
+    let swipes: Vec<_> =
+        (0..2_000).map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", i as i64)).collect();
     let mut places = world.log.publish_swipes(&swipes[..1_000]).await?;
     members.push(world.consumer_with(&next)?);
     shared_by(&world, 2).await?;

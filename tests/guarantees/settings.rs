@@ -7,69 +7,29 @@ use support::variable;
 
 fn run(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
     let path = std::path::PathBuf::from(variable("GATELOG_BIN_DIR")?).join(program);
-    Ok(Command::new(path)
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .output()?)
+    Ok(Command::new(path).args(arguments).envs(variables.iter().copied()).output()?)
 }
 
 #[test]
 fn refused_by_name() -> Result<()> {
     for (program, name, value, key) in [
-        (
-            "gatelog-consumer",
-            "GATELOG_CONSUMER_BATCH__ROWS_MAX",
-            "none",
-            "batch.rows_max",
-        ),
-        (
-            "gatelog-consumer",
-            "GATELOG_CONSUMER_BATCH__ROW_MAX",
-            "7",
-            "batch.row_max",
-        ),
-        (
-            "gatelog-consumer",
-            "GATELOG_POSTGRES",
-            "mysql://db",
-            "postgres.url",
-        ),
-        (
-            "gatelog-gateway",
-            "GATELOG_GATEWAY_HTTP__LISTEN",
-            "nowhere",
-            "http.listen",
-        ),
-        (
-            "gatelog-gateway",
-            "GATELOG_GATEWAY_HTP__LISTEN",
-            "127.0.0.1:0",
-            "htp",
-        ),
+        ("gatelog-consumer", "GATELOG_CONSUMER_BATCH__ROWS_MAX", "none", "batch.rows_max"),
+        ("gatelog-consumer", "GATELOG_CONSUMER_BATCH__ROW_MAX", "7", "batch.row_max"),
+        ("gatelog-consumer", "GATELOG_POSTGRES", "mysql://db", "postgres.url"),
+        ("gatelog-gateway", "GATELOG_GATEWAY_HTTP__LISTEN", "nowhere", "http.listen"),
+        ("gatelog-gateway", "GATELOG_GATEWAY_HTP__LISTEN", "127.0.0.1:0", "htp"),
         (
             "gatelog-gateway",
             "GATELOG_GATEWAY_HTTP__REQUEST_TIMEOUT_MS",
             "1000",
             "http.request_timeout_ms",
         ),
-        (
-            "gatelog",
-            "GATELOG_OPS_TOPIC__PARTITIONS",
-            "0",
-            "topic.partitions",
-        ),
+        ("gatelog", "GATELOG_OPS_TOPIC__PARTITIONS", "0", "topic.partitions"),
     ] {
         let output = run(program, &["--print-config"], &[(name, value)])?;
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{program} with {name}={value}: {said}"
-        );
-        assert!(
-            said.contains(key),
-            "{program} with {name}={value} must name {key}: {said}"
-        );
+        assert_eq!(output.status.code(), Some(2), "{program} with {name}={value}: {said}");
+        assert!(said.contains(key), "{program} with {name}={value} must name {key}: {said}");
     }
     Ok(())
 }
@@ -78,11 +38,7 @@ fn refused_by_name() -> Result<()> {
 fn a_file_is_checked_like_the_environment() -> Result<()> {
     let path = std::env::temp_dir().join(format!("gatelog-{}.toml", uuid::Uuid::new_v4()));
     std::fs::write(&path, "[batch]\nrows_max = 10\nrowsmax = 10\n")?;
-    let output = run(
-        "gatelog-consumer",
-        &["--config", &path.to_string_lossy()],
-        &[],
-    )?;
+    let output = run("gatelog-consumer", &["--config", &path.to_string_lossy()], &[])?;
     std::fs::remove_file(&path)?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
@@ -96,10 +52,7 @@ fn secrets_are_hidden_and_the_rest_is_shown() -> Result<()> {
     let output = run("gatelog-consumer", &["--print-config"], &secret)?;
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success());
-    assert!(
-        shown.contains("me:***@db:5432/gatelog") && !shown.contains("hunter2"),
-        "{shown}"
-    );
+    assert!(shown.contains("me:***@db:5432/gatelog") && !shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("rows_max = 50000"), "{shown}");
     Ok(())
 }

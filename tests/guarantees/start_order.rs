@@ -6,10 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// An address on which nobody listens, until [`open`] does.
 async fn closed_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")
-        .await?
-        .local_addr()?
-        .to_string())
+    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string())
 }
 
 /// From now on `address` leads to `server`.
@@ -38,15 +35,8 @@ async fn postgres_comes_later() -> Result<()> {
     consumer.says("not ready yet; waiting for it").await?;
     consumer.says("Postgres").await?;
     assert_eq!(consumer.page("/healthz").await?.0, 200, "it lives");
-    assert_eq!(
-        consumer.page("/readyz").await?.0,
-        503,
-        "but it is not ready"
-    );
-    world
-        .log
-        .publish_swipes(&[swipe("c1", "t-hall", 0)])
-        .await?;
+    assert_eq!(consumer.page("/readyz").await?.0, 503, "but it is not ready");
+    world.log.publish_swipes(&[swipe("c1", "t-hall", 0)]).await?;
     open(&address, real).await?;
     assert_eq!(world.caught_up().await?.rows, 1);
     consumer.ready().await
@@ -63,10 +53,7 @@ async fn kafka_comes_later() -> Result<()> {
     consumer.says("Kafka").await?;
     let (status, why) = gateway.page("/readyz").await?;
     assert_eq!(status, 503, "a gateway without Kafka is not ready: {why}");
-    world
-        .log
-        .publish_swipes(&[swipe("c1", "t-hall", 0)])
-        .await?;
+    world.log.publish_swipes(&[swipe("c1", "t-hall", 0)]).await?;
     open(&address, world.kafka_address()).await?;
     assert_eq!(world.caught_up().await?.rows, 1);
     consumer.ready().await?;
@@ -80,15 +67,7 @@ async fn a_database_of_another_log_is_refused() -> Result<()> {
     consumer.ready().await?;
     assert!(consumer.terminate().await?.success());
     let mut other = world.consumer_with(&[("GATELOG_CONSUMER_GROUP__ID", "somebody-else")])?;
-    assert_eq!(
-        other.ended().await?.code(),
-        Some(1),
-        "it stops rather than mix two groups"
-    );
-    assert!(
-        other.said().contains("somebody-else"),
-        "and names the difference: {}",
-        other.said()
-    );
+    assert_eq!(other.ended().await?.code(), Some(1), "it stops rather than mix two groups");
+    assert!(other.said().contains("somebody-else"), "and names the difference: {}", other.said());
     Ok(())
 }

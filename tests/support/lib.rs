@@ -33,10 +33,7 @@ pub async fn eventually<T>(
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     loop {
         tick.tick().await;
-        if let Some(value) = condition()
-            .await
-            .with_context(|| format!("waiting until {what}"))?
-        {
+        if let Some(value) = condition().await.with_context(|| format!("waiting until {what}"))? {
             return Ok(value);
         }
         if started.elapsed() > PATIENCE {

@@ -1,10 +1,11 @@
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::{Millis, Mode, Submission, Swipe, headers};
 
 /// A record to publish, with whatever bytes a test wants.
@@ -18,6 +19,14 @@ pub struct Event {
     pub headers: Vec<(String, Vec<u8>)>,
     /// Partition; by the key where it is not given.
     pub partition: Option<i32>,
+}
+
+impl Event {
+    /// Text of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(found, _)| found == name)?;
+        std::str::from_utf8(value).ok()
+    }
 }
 
 impl From<&Swipe<'_>> for Event {
@@ -75,11 +84,7 @@ impl Log {
             .set("linger.ms", "5")
             .set("message.timeout.ms", "60000")
             .create()?;
-        Ok(Self {
-            brokers: brokers.to_owned(),
-            topic: topic.to_owned(),
-            producer,
-        })
+        Ok(Self { brokers: brokers.to_owned(), topic: topic.to_owned(), producer })
     }
 
     /// Publishes in order and waits until every record is in the log; partition and offset of
@@ -95,20 +100,14 @@ impl Log {
         for event in events {
             let mut headers = OwnedHeaders::new_with_capacity(event.headers.len());
             for (name, value) in &event.headers {
-                headers = headers.insert(Header {
-                    key: name,
-                    value: Some(value),
-                });
+                headers = headers.insert(Header { key: name, value: Some(value) });
             }
             let mut record: FutureRecord<'_, [u8], [u8]> =
                 FutureRecord::to(&self.topic).headers(headers);
             record.key = event.key.as_deref();
             record.payload = event.value.as_deref();
             record.partition = event.partition;
-            let sent = self
-                .producer
-                .send_result(record)
-                .map_err(|(error, _)| error);
+            let sent = self.producer.send_result(record).map_err(|(error, _)| error);
             under_way.push(sent.context("queueing a record")?);
         }
         let mut places = Vec::with_capacity(under_way.len());
@@ -127,6 +126,46 @@ impl Log {
         self.publish(swipes.iter().map(Event::from)).await
     }
 
+    /// Every record of the log, by partition and offset.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn read(&self, partitions: u16) -> Result<BTreeMap<(i32, i64), Event>> {
+        let length = self.len().await?;
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", "gatelog-test-reader")
+            .set("enable.auto.commit", "false")
+            .create()?;
+        let mut list = TopicPartitionList::new();
+        for partition in 0..i32::from(partitions) {
+            list.add_partition_offset(&self.topic, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&list)?;
+        tokio::task::spawn_blocking(move || {
+            let mut records = BTreeMap::new();
+            let deadline = Instant::now() + crate::PATIENCE;
+            while (records.len() as i64) < length && Instant::now() < deadline {
+                let Some(message) = consumer.poll(Duration::from_millis(100)) else {
+                    continue;
+                };
+                let message = message?;
+                let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+                let event = Event {
+                    key: message.key().map(<[u8]>::to_vec),
+                    value: message.payload().map(<[u8]>::to_vec),
+                    headers: headers
+                        .map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec()))
+                        .collect(),
+                    partition: Some(message.partition()),
+                };
+                records.insert((message.partition(), message.offset()), event);
+            }
+            Ok(records)
+        })
+        .await?
+    }
+
     /// Number of records in the log.
     ///
     /// # Errors
@@ -136,15 +175,10 @@ impl Log {
         tokio::task::spawn_blocking(move || {
             let timeout = Duration::from_secs(10);
             let metadata = producer.client().fetch_metadata(Some(&topic), timeout)?;
-            let partitions = metadata
-                .topics()
-                .first()
-                .map_or(0, |t| t.partitions().len());
+            let partitions = metadata.topics().first().map_or(0, |t| t.partitions().len());
             let mut sum = 0;
             for partition in 0..partitions as i32 {
-                let (low, high) = producer
-                    .client()
-                    .fetch_watermarks(&topic, partition, timeout)?;
+                let (low, high) = producer.client().fetch_watermarks(&topic, partition, timeout)?;
                 sum += high - low;
             }
             Ok(sum)
@@ -163,7 +197,7 @@ impl Log {
             .create()?;
         let topic = self.topic.clone();
         tokio::task::spawn_blocking(move || {
-            let mut list = rdkafka::TopicPartitionList::new();
+            let mut list = TopicPartitionList::new();
             list.add_partition_range(&topic, 0, partitions - 1);
             let committed = consumer.committed_offsets(list, Duration::from_secs(10))?;
             Ok(committed

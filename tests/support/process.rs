@@ -39,12 +39,7 @@ impl Process {
             .stderr(File::create(&log)?)
             .spawn()
             .with_context(|| format!("starting {}", path.display()))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            log,
-            port_file,
-        })
+        Ok(Self { name: name.to_owned(), child, log, port_file })
     }
 
     /// Address the process listens on, once it does.
@@ -80,9 +75,7 @@ impl Process {
     /// Nobody answers.
     pub async fn metric(&mut self, name: &str) -> Result<f64> {
         let (_, text) = self.page("/metrics").await?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(line.map(str::parse).transpose()?.unwrap_or_default())
     }
 
@@ -102,10 +95,7 @@ impl Process {
                 return Ok(());
             }
             if started.elapsed() > PATIENCE {
-                bail!(
-                    "waited in vain until {what}: {why}; it said:\n{}",
-                    self.said()
-                );
+                bail!("waited in vain until {what}: {why}; it said:\n{}", self.said());
             }
         }
     }
@@ -115,9 +105,7 @@ impl Process {
     /// # Errors
     /// It was gone already.
     pub fn kill(&mut self) -> Result<()> {
-        self.child
-            .kill()
-            .with_context(|| format!("killing {}", self.name))?;
+        self.child.kill().with_context(|| format!("killing {}", self.name))?;
         self.child.wait()?;
         Ok(())
     }
@@ -129,11 +117,7 @@ impl Process {
     pub fn signal(&self, signal: &str) -> Result<()> {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", signal, &pid]).status()?;
-        if status.success() {
-            Ok(())
-        } else {
-            bail!("SIG{signal} to {}: {status}", self.name)
-        }
+        if status.success() { Ok(()) } else { bail!("SIG{signal} to {}: {status}", self.name) }
     }
 
     /// Waits for the process to end.
@@ -142,9 +126,7 @@ impl Process {
     /// It doesn't.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
         let what = format!("{} ends", self.name);
-        eventually(&what, async || Ok(self.child.try_wait()?))
-            .await
-            .with_context(|| self.said())
+        eventually(&what, async || Ok(self.child.try_wait()?)).await.with_context(|| self.said())
     }
 
     /// SIGTERM, and what it ended with.

@@ -56,9 +56,7 @@ impl World {
         let template = TEMPLATE.get_or_try_init(|| template(&admin_url)).await?;
         let database = fresh("test");
         let admin = connect(&admin_url).await?;
-        admin
-            .batch_execute(&format!("CREATE DATABASE {database} TEMPLATE {template}"))
-            .await?;
+        admin.batch_execute(&format!("CREATE DATABASE {database} TEMPLATE {template}")).await?;
         let postgres = with_database(&admin_url, &database);
 
         let name = Uuid::new_v4().simple().to_string();
@@ -69,10 +67,7 @@ impl World {
             replication_factor: 1,
             config: vec![("retention.ms", "-1".to_owned())],
         }];
-        let servers = settings::Kafka {
-            brokers: kafka.clone(),
-            ..settings::Kafka::default()
-        };
+        let servers = settings::Kafka { brokers: kafka.clone(), ..settings::Kafka::default() };
         ops::topics::ensure(&servers, &topics).await?;
         let folder = std::env::temp_dir().join(format!("gatelog-test-{name}"));
         std::fs::create_dir_all(&folder)?;
@@ -181,10 +176,8 @@ impl World {
 
     /// The database's URL, but by way of `address`.
     pub fn postgres_at(&self, address: &str) -> String {
-        let (before, rest) = self
-            .postgres
-            .rsplit_once('@')
-            .unwrap_or(("postgres://", &self.postgres));
+        let (before, rest) =
+            self.postgres.rsplit_once('@').unwrap_or(("postgres://", &self.postgres));
         let path = rest.find('/').map_or("", |at| &rest[at..]);
         format!("{before}@{address}{path}")
     }
@@ -201,11 +194,7 @@ impl World {
             .await?
             .with_context(|| format!("running {}", path.display()))?;
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Ok((
-            output.status.code().unwrap_or(-1),
-            text(&output.stdout),
-            text(&output.stderr),
-        ))
+        Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
     }
 
     /// Runs `gatelog verify --json`; its exit code and report.
@@ -304,12 +293,7 @@ impl World {
         self.started += 1;
         let mut environment = self.environment();
         environment.extend(more.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
-        Process::start(
-            program,
-            &format!("{name}-{}", self.started),
-            &self.folder,
-            &environment,
-        )
+        Process::start(program, &format!("{name}-{}", self.started), &self.folder, &environment)
     }
 }
 
@@ -319,9 +303,7 @@ impl Drop for World {
         let (url, database) = (self.admin_url.clone(), self.database.clone());
         // A runtime of its own: this may be dropped inside one, which must not block.
         let cleaned = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
                 connect(&url).await?.batch_execute(&drop).await?;
@@ -335,10 +317,7 @@ impl Drop for World {
 /// A migrated database that the tests' own are cloned from.
 async fn template(admin_url: &str) -> Result<String> {
     let name = fresh("template");
-    connect(admin_url)
-        .await?
-        .batch_execute(&format!("CREATE DATABASE {name}"))
-        .await?;
+    connect(admin_url).await?.batch_execute(&format!("CREATE DATABASE {name}")).await?;
     let mut client = connect(&with_database(admin_url, &name)).await?;
     migrations::run(&mut client).await?;
     Ok(name)

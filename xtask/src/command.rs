@@ -57,6 +57,39 @@ pub(crate) fn run_logged(command: &mut Command, log: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A program under way; its whole group ends with this value.
+pub(crate) struct Running {
+    child: Child,
+    ended: Option<ExitStatus>,
+}
+
+impl Running {
+    /// Starts it in a group of its own, with standard output and standard error in two files.
+    pub(crate) fn start(command: &mut Command, out: &Path, err: &Path) -> Result<Self> {
+        let create = |path: &Path| {
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))
+        };
+        let child = spawn(command.stdout(create(out)?).stderr(create(err)?))?;
+        Ok(Self { child, ended: None })
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn poll(&mut self) -> Result<Option<ExitStatus>> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().context("cannot wait for a program")?;
+        }
+        Ok(self.ended)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            end_group(&mut self.child);
+        }
+    }
+}
+
 /// Whether a program exists, ends in time and says 0. Its output is dropped.
 pub(crate) fn succeeds(command: &mut Command, within: Duration) -> Result<bool> {
     let mut child = match command
@@ -86,10 +119,7 @@ pub(crate) fn succeeds(command: &mut Command, within: Duration) -> Result<bool> 
 pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let text = text.unwrap_or_default();
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
     format!("{} ends with:\n    {}", log.display(), last.join("\n    "))
 }

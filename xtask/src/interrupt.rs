@@ -40,18 +40,12 @@ pub(crate) fn install() -> Result<()> {
 
 /// Whether a signal has come.
 pub(crate) fn requested() -> bool {
-    REQUESTED
-        .get()
-        .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    REQUESTED.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
 
 /// [`Interrupted`] once a signal has come.
 pub(crate) fn check() -> Result<(), Interrupted> {
-    if requested() {
-        Err(Interrupted)
-    } else {
-        Ok(())
-    }
+    if requested() { Err(Interrupted) } else { Ok(()) }
 }
 
 /// Sleeps, unless a signal comes.

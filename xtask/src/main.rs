@@ -2,6 +2,7 @@
 
 mod bench;
 mod command;
+mod demo;
 mod interrupt;
 mod paths;
 mod stack;
@@ -17,7 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::paths::Paths;
 
-/// Starts Kafka and Postgres and runs the tests and the benches on them.
+/// Starts Kafka and Postgres and runs the demo, the tests and the benches on them.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -35,6 +36,8 @@ enum Task {
     Down,
     /// Format check, lints, build and all tests, on a stack of their own
     Test(suite::TestArgs),
+    /// Two weeks of a building through the whole product, with one consumer killed half-way
+    Demo(demo::DemoArgs),
     /// Build for release and run one bench on a stack of its own
     Bench(bench::BenchArgs),
 }
@@ -46,6 +49,7 @@ impl Task {
             Self::Up(args) => up::up(paths, &args),
             Self::Down => up::down(paths),
             Self::Test(args) => suite::run(paths, &args),
+            Self::Demo(args) => demo::run(paths, &args),
             Self::Bench(args) => bench::run(paths, &args),
         }
     }
@@ -53,9 +57,7 @@ impl Task {
 
 fn main() -> ExitCode {
     let task = Cli::parse().task;
-    let outcome = interrupt::install()
-        .and_then(|()| Paths::discover())
-        .and_then(|p| task.run(&p));
+    let outcome = interrupt::install().and_then(|()| Paths::discover()).and_then(|p| task.run(&p));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<interrupt::Interrupted>() => {

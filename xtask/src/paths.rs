@@ -17,10 +17,7 @@ impl Paths {
     pub(crate) fn discover() -> Result<Self> {
         let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest_dir
-            .parent()
-            .context("xtask lies in no workspace")?
-            .to_path_buf();
+        let root = manifest_dir.parent().context("xtask lies in no workspace")?.to_path_buf();
         let program = std::env::current_exe().context("cannot tell where this program lies")?;
         let target = program
             .ancestors()

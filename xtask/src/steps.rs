@@ -42,11 +42,7 @@ impl Steps {
             Err(error) if error.is::<Interrupted>() => End::Interrupted,
             Err(_) => End::Failed,
         };
-        self.done.push(Step {
-            name,
-            took: start.elapsed(),
-            end,
-        });
+        self.done.push(Step { name, took: start.elapsed(), end });
         outcome.map_err(|error| {
             if error.is::<Interrupted>() {
                 return error;
@@ -82,21 +78,14 @@ mod tests {
     fn an_error_names_the_step_and_the_way_to_repeat_it() {
         let mut steps = Steps::default();
         steps.step("format", "cargo fmt", || Ok(())).unwrap();
-        let error = steps
-            .step::<()>("lint", "cargo clippy", || bail!("1 warning"))
-            .unwrap_err();
-        assert_eq!(
-            format!("{error:#}"),
-            "lint failed (alone: cargo clippy): 1 warning"
-        );
+        let error = steps.step::<()>("lint", "cargo clippy", || bail!("1 warning")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "lint failed (alone: cargo clippy): 1 warning");
     }
 
     #[test]
     fn an_interrupted_step_stays_an_interruption() {
         let mut steps = Steps::default();
-        let error = steps
-            .step::<()>("tests", "", || Err(Interrupted.into()))
-            .unwrap_err();
+        let error = steps.step::<()>("tests", "", || Err(Interrupted.into())).unwrap_err();
         assert!(error.is::<Interrupted>());
     }
 }

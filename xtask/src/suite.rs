@@ -24,17 +24,7 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
     let mut steps = Steps::default();
     let checks: [(&'static str, &[&str]); 3] = [
         ("format", &["fmt", "--all", "--check"]),
-        (
-            "lint",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
+        ("lint", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ("build", &["build", "--workspace"]),
     ];
     for (name, arguments) in checks {

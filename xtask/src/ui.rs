@@ -27,11 +27,7 @@ pub(crate) fn failure(text: &str) {
 
 /// A headline before a step that prints by itself.
 pub(crate) fn heading(text: &str) {
-    eprintln!(
-        "{} {}",
-        style("▶").cyan().for_stderr(),
-        style(text).bold().for_stderr()
-    );
+    eprintln!("{} {}", style("▶").cyan().for_stderr(), style(text).bold().for_stderr());
 }
 
 /// A spinner that goes away when it is dropped; without a terminal, nothing.

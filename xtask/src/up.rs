@@ -29,10 +29,7 @@ pub(crate) fn up(paths: &Paths, args: &UpArgs) -> Result<()> {
         None => Stack::start(paths, StackOptions::up())?,
     };
     if args.json {
-        println!(
-            "{}",
-            json!({ "kafka": stack.kafka(), "postgres": stack.postgres() })
-        );
+        println!("{}", json!({ "kafka": stack.kafka(), "postgres": stack.postgres() }));
     } else {
         for (variable, value) in stack.environment() {
             println!("export {variable}={}", quoted(value));
@@ -59,7 +56,7 @@ fn take_turn(paths: &Paths) -> Result<File> {
 }
 
 /// A word for a shell; quoted only where it must be.
-fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || ":/@.,_-".contains(c);
     if value.chars().all(plain) {
         value.to_owned()

@@ -43,34 +43,23 @@ impl Bench {
         let mut connections = Vec::new();
         for swipes in &order.connections {
             let client = connect(&database.url).await?;
-            client
-                .batch_execute(SESSION)
-                .await
-                .context("setting up a session")?;
+            client.batch_execute(SESSION).await.context("setting up a session")?;
             connections.push((client, encode::copies(&self.workload, swipes, clock)));
         }
         database.checkpoint().await?;
 
         let before = self.processes.used(std::process::id());
         let started = Instant::now();
-        let tasks = connections
-            .into_iter()
-            .map(|(client, copies)| tokio::spawn(write(client, copies)));
+        let tasks =
+            connections.into_iter().map(|(client, copies)| tokio::spawn(write(client, copies)));
         let written = try_join_all(tasks).await.context("copying")?;
         let seconds = started.elapsed().as_secs_f64();
         let cpu = self.processes.used(std::process::id()).since(before);
 
         let written = written.into_iter().collect::<Result<Vec<u64>>>()?;
         let (written, rows): (u64, usize) = (written.iter().sum(), self.workload.len());
-        ensure!(
-            written == rows as u64,
-            "COPY wrote {written} of {rows} rows"
-        );
-        let run = CopyRun {
-            seconds,
-            rows_per_s: rate(rows, seconds),
-            cpu,
-        };
+        ensure!(written == rows as u64, "COPY wrote {written} of {rows} rows");
+        let run = CopyRun { seconds, rows_per_s: rate(rows, seconds), cpu };
         Ok((run, database.contents().await?))
     }
 }
@@ -81,10 +70,7 @@ async fn write(client: Client, copies: Vec<Copy>) -> Result<u64> {
     let statement = client.prepare(encode::COPY).await.context(doing)?;
     let mut rows = 0;
     for copy in &copies {
-        let sink = client
-            .copy_in::<_, Bytes>(&statement)
-            .await
-            .context(doing)?;
+        let sink = client.copy_in::<_, Bytes>(&statement).await.context(doing)?;
         let mut sink = pin!(sink);
         for piece in copy {
             sink.feed(piece.clone()).await.context(doing)?;

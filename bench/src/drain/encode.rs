@@ -51,12 +51,7 @@ fn row(out: &mut BytesMut, placed: &Placed<'_>, clock: i64) {
     field(out, &clock.to_be_bytes());
     let counted = |number: Option<u64>| number.map(|number| (number as i64).to_be_bytes());
     nullable(out, counted(swipe.age_ms).as_ref().map(<[u8; 8]>::as_slice));
-    nullable(
-        out,
-        counted(swipe.terminal_seq)
-            .as_ref()
-            .map(<[u8; 8]>::as_slice),
-    );
+    nullable(out, counted(swipe.terminal_seq).as_ref().map(<[u8; 8]>::as_slice));
     let epoch = swipe.terminal_epoch.map(u32::to_be_bytes);
     nullable(out, epoch.as_ref().map(<[u8; 4]>::as_slice));
     field(out, &placed.partition.to_be_bytes());
@@ -70,10 +65,7 @@ fn row(out: &mut BytesMut, placed: &Placed<'_>, clock: i64) {
     field(out, swipe.card_id.as_bytes());
     field(out, swipe.terminal_id.as_bytes());
     field(out, placed.zone_id.as_bytes());
-    nullable(
-        out,
-        swipe.direction.map(|way| Direction::as_str(way).as_bytes()),
-    );
+    nullable(out, swipe.direction.map(|way| Direction::as_str(way).as_bytes()));
 }
 
 fn timestamp(out: &mut BytesMut, at: Millis) {

@@ -73,13 +73,7 @@ pub async fn run(options: &Options) -> Result<Report> {
     };
     let workload = Arc::new(Workload::generate(shape)?);
     let log = Log::create(&servers, &name, options.partitions).await?;
-    let bench = Arc::new(Bench {
-        servers,
-        workload,
-        log,
-        processes,
-        name,
-    });
+    let bench = Arc::new(Bench { servers, workload, log, processes, name });
     let measured = bench.measure(options).await;
     if let Err(error) = bench.log.delete().await {
         eprintln!("topic {} stays: {error:#}", bench.log.topic);
@@ -91,9 +85,7 @@ impl Bench {
     async fn measure(self: &Arc<Self>, options: &Options) -> Result<Report> {
         let publisher = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            publisher
-                .log
-                .publish(&publisher.servers, &publisher.workload)
+            publisher.log.publish(&publisher.servers, &publisher.workload)
         })
         .await
         .context("publishing")??;
@@ -101,9 +93,7 @@ impl Bench {
         // The first drain and COPY of a cluster make its files and fill its caches.
         self.pair("warm-up", 0).await?;
         for run in 1..=options.runs {
-            let (drain, copy) = self
-                .pair(&format!("{run} of {}", options.runs), run)
-                .await?;
+            let (drain, copy) = self.pair(&format!("{run} of {}", options.runs), run).await?;
             drains.push(drain);
             copies.push(copy);
         }
@@ -114,9 +104,7 @@ impl Bench {
     async fn pair(&self, label: &str, run: u16) -> Result<(DrainRun, CopyRun)> {
         let rows = self.workload.len() as u64;
         let progress = Progress::start(format_args!("drain {label}"), rows);
-        let drained = self
-            .drain(&format!("{}_drain_{run}", self.name), &progress)
-            .await?;
+        let drained = self.drain(&format!("{}_drain_{run}", self.name), &progress).await?;
         progress.done(&drained.run);
 
         let progress = Progress::start(format_args!("copy {label}"), rows);

@@ -51,10 +51,7 @@ pub(super) async fn observe(client: &Client, workload: &Workload) -> Result<Orde
     let mut written = Vec::with_capacity(workload.len());
     while let Some(row) = rows.try_next().await.context(doing)? {
         let partition = usize::try_from(row.get::<_, i32>(1)).context(doing)?;
-        written.push(Written {
-            transaction: row.get(0),
-            partition,
-        });
+        written.push(Written { transaction: row.get(0), partition });
     }
     arrange(&written, workload.partitions())
 }
@@ -102,27 +99,16 @@ fn connections(written: &[Written], partitions: usize) -> Vec<usize> {
         let first = *first.entry(row.transaction).or_insert(row.partition);
         let (one, other) = (writer[first], writer[row.partition]);
         if one != other {
-            writer
-                .iter_mut()
-                .filter(|w| **w == other)
-                .for_each(|w| *w = one);
+            writer.iter_mut().filter(|w| **w == other).for_each(|w| *w = one);
         }
     }
     let seen: BTreeSet<usize> = written.iter().map(|row| writer[row.partition]).collect();
     if seen.len() < CONNECTIONS {
-        return (0..partitions)
-            .map(|partition| partition % CONNECTIONS)
-            .collect();
+        return (0..partitions).map(|partition| partition % CONNECTIONS).collect();
     }
-    let dealt: HashMap<usize, usize> = seen
-        .into_iter()
-        .enumerate()
-        .map(|(i, w)| (w, i % CONNECTIONS))
-        .collect();
-    writer
-        .iter()
-        .map(|writer| dealt.get(writer).copied().unwrap_or_default())
-        .collect()
+    let dealt: HashMap<usize, usize> =
+        seen.into_iter().enumerate().map(|(i, w)| (w, i % CONNECTIONS)).collect();
+    writer.iter().map(|writer| dealt.get(writer).copied().unwrap_or_default()).collect()
 }
 
 #[cfg(test)]

@@ -52,9 +52,7 @@ impl Bench {
         database.checkpoint().await?;
         let mut consumer = Consumer::start(&self.servers, &database.url, &self.log.topic, group)?;
         let before = self.processes.used(consumer.pid());
-        let times = self
-            .follow(&mut consumer, &database.client, progress)
-            .await?;
+        let times = self.follow(&mut consumer, &database.client, progress).await?;
         let cpu = self.processes.used(consumer.pid()).since(before);
         consumer.stop().await?;
 
@@ -63,11 +61,8 @@ impl Bench {
         self.check(&tally, &contents)?;
         let order = order::observe(&database.client, &self.workload).await?;
         let clock = "SELECT version FROM permission_clock";
-        let clock = database
-            .client
-            .query_one(clock, &[])
-            .await
-            .context("reading the permission clock")?;
+        let clock =
+            database.client.query_one(clock, &[]).await.context("reading the permission clock")?;
         let run = DrainRun {
             seconds: times.end_s,
             rows_per_s: rate(self.workload.len(), times.end_s),
@@ -77,12 +72,7 @@ impl Bench {
             tally,
             cpu,
         };
-        Ok(Drained {
-            run,
-            order,
-            contents,
-            clock: clock.get(0),
-        })
+        Ok(Drained { run, order, contents, clock: clock.get(0) })
     }
 
     /// Looks at the consumer's progress until it has reached the end.
@@ -93,10 +83,7 @@ impl Bench {
         progress: &Progress,
     ) -> Result<Times> {
         let doing = "looking at consumer_offset";
-        let statement = client
-            .prepare(include_str!("../sql/progress.sql"))
-            .await
-            .context(doing)?;
+        let statement = client.prepare(include_str!("../sql/progress.sql")).await.context(doing)?;
         let end = self.workload.len() as i64;
         let (mut seen, mut moved_at, mut first_commit_s) = (0, Instant::now(), None);
         loop {
@@ -109,10 +96,7 @@ impl Bench {
             }
             if next >= end {
                 let first_commit_s = first_commit_s.unwrap_or(since_claim_s);
-                return Ok(Times {
-                    first_commit_s,
-                    end_s: since_claim_s,
-                });
+                return Ok(Times { first_commit_s, end_s: since_claim_s });
             }
             consumer.check()?;
             if moved_at.elapsed() > PATIENCE {
@@ -126,9 +110,7 @@ impl Bench {
     }
 
     async fn tally(&self, client: &Client) -> Result<Tally> {
-        let row = client
-            .query_one(include_str!("../sql/tally.sql"), &[])
-            .await;
+        let row = client.query_one(include_str!("../sql/tally.sql"), &[]).await;
         let row = row.context("reading consumer_offset")?;
         let claims: i64 = row.get(4);
         ensure!(
@@ -146,24 +128,10 @@ impl Bench {
     /// A rate counts only if every swipe became a row with the decision that it must have.
     fn check(&self, tally: &Tally, contents: &Contents) -> Result<()> {
         let (rows, denied) = (self.workload.len() as i64, self.workload.denied());
-        let all = Tally {
-            rows,
-            ..Tally::default()
-        };
-        ensure!(
-            *tally == all,
-            "of {rows} swipes the consumer has counted {tally:?}"
-        );
-        ensure!(
-            contents.rows == rows,
-            "access_log holds {} of {rows} rows",
-            contents.rows
-        );
-        ensure!(
-            contents.denied == denied,
-            "{} of {denied} swipes are denied",
-            contents.denied
-        );
+        let all = Tally { rows, ..Tally::default() };
+        ensure!(*tally == all, "of {rows} swipes the consumer has counted {tally:?}");
+        ensure!(contents.rows == rows, "access_log holds {} of {rows} rows", contents.rows);
+        ensure!(contents.denied == denied, "{} of {denied} swipes are denied", contents.denied);
         Ok(())
     }
 }

@@ -121,63 +121,32 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     if values.len() % 2 == 1 {
         return upper;
     }
-    let lower = values
-        .get((values.len() / 2).saturating_sub(1))
-        .copied()
-        .unwrap_or_default();
+    let lower = values.get((values.len() / 2).saturating_sub(1)).copied().unwrap_or_default();
     (lower + upper) / 2.0
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            rows,
-            runs,
-            ratio,
-            ratio_min,
-            ratio_max,
-            ..
-        } = self;
+        let Self { rows, runs, ratio, ratio_min, ratio_max, .. } = self;
         let (drain, ceiling) = (self.rows_per_s, self.ceiling_rows_per_s);
-        writeln!(
-            f,
-            "{rows} swipes, {} partitions, {runs} pairs",
-            self.partitions
-        )?;
+        writeln!(f, "{rows} swipes, {} partitions, {runs} pairs", self.partitions)?;
         writeln!(f, "drain    {drain:>10.0} rows/s (median)")?;
         writeln!(f, "ceiling  {ceiling:>10.0} rows/s (median)")?;
-        writeln!(
-            f,
-            "ratio    {ratio:>10.3} (median; {ratio_min:.3} to {ratio_max:.3})"
-        )?;
+        writeln!(f, "ratio    {ratio:>10.3} (median; {ratio_min:.3} to {ratio_max:.3})")?;
         let copies = self.copies.iter().map(|copy| copy.cpu);
         writeln!(
             f,
             "CPU      {}",
-            Mean(
-                "drain: consumer",
-                self.drains.iter().map(|d| d.cpu).collect(),
-                *rows
-            )
+            Mean("drain: consumer", self.drains.iter().map(|d| d.cpu).collect(), *rows)
         )?;
-        writeln!(
-            f,
-            "         {}",
-            Mean("ceiling: client", copies.collect(), *rows)
-        )
+        writeln!(f, "         {}", Mean("ceiling: client", copies.collect(), *rows))
     }
 }
 
 impl fmt::Display for DrainRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            seconds,
-            rows_per_s,
-            transactions,
-            stretch_rows_mean,
-            first_commit_s,
-            ..
-        } = self;
+        let Self { seconds, rows_per_s, transactions, stretch_rows_mean, first_commit_s, .. } =
+            self;
         write!(
             f,
             "{rows_per_s:.0} rows/s, {seconds:.2} s; {transactions} transactions, the first after \

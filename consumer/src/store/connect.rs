@@ -23,9 +23,7 @@ impl Connector {
             "" => default_member(),
             name => name.to_owned(),
         };
-        let config = settings
-            .postgres
-            .connect_config(&format!("{APPLICATION} {member}"))?;
+        let config = settings.postgres.connect_config(&format!("{APPLICATION} {member}"))?;
         // The server must end what we have given up, and never wait longer than we do.
         let timeout_ms = settings.batch.timeout_ms;
         let limits = format!(
@@ -36,11 +34,7 @@ impl Connector {
              SET timezone = 'UTC'",
             timeout_ms / 2
         );
-        Ok(Self {
-            config,
-            member,
-            limits,
-        })
+        Ok(Self { config, member, limits })
     }
 
     /// This member's name.
@@ -49,11 +43,8 @@ impl Connector {
     }
 
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
-        let (client, connection) = self
-            .config
-            .connect(NoTls)
-            .await
-            .map_err(Error::postgres("connecting to Postgres"))?;
+        let (client, connection) =
+            self.config.connect(NoTls).await.map_err(Error::postgres("connecting to Postgres"))?;
         tokio::spawn(async move {
             // Whoever uses the client gets the error too, and handles it.
             if let Err(error) = connection.await {

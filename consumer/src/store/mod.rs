@@ -38,12 +38,7 @@ impl Store {
         let client = connector.connect().await?;
         let statements = transaction::Statements::prepare(&client).await?;
         let oldest_day = read_oldest_day(&client).await?;
-        Ok(Self {
-            client,
-            statements,
-            oldest_day,
-            known_days: HashSet::new(),
-        })
+        Ok(Self { client, statements, oldest_day, known_days: HashSet::new() })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -52,10 +47,7 @@ impl Store {
 
     /// Whether Postgres answers.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
-        self.client
-            .batch_execute("")
-            .await
-            .map_err(Error::postgres("asking whether it answers"))
+        self.client.batch_execute("").await.map_err(Error::postgres("asking whether it answers"))
     }
 
     /// The days that are taken, as of the last look at the row that says so.
@@ -85,21 +77,15 @@ impl Store {
 
     /// Starts the transaction of a batch; dropped before its commit, it is rolled back.
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_>, Error> {
-        let inner = self
-            .client
-            .transaction()
-            .await
-            .map_err(Error::postgres("beginning a batch"))?;
+        let inner =
+            self.client.transaction().await.map_err(Error::postgres("beginning a batch"))?;
         Ok(Transaction::new(inner, &mut self.statements))
     }
 }
 
 async fn read_oldest_day(client: &Client) -> Result<Millis, Error> {
     let row = client
-        .query_one(
-            "SELECT oldest_day::timestamp AT TIME ZONE 'UTC' FROM retention",
-            &[],
-        )
+        .query_one("SELECT oldest_day::timestamp AT TIME ZONE 'UTC' FROM retention", &[])
         .await
         .map_err(Error::postgres("reading the oldest day kept"))?;
     Ok(row.get::<_, Timestamptz>(0).0)

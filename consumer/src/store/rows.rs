@@ -39,11 +39,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
     ) -> Self {
         let mut fold = Fold::new(standing);
         fold.reserve(judged.len());
-        let mut sorted = Self {
-            rows: Vec::with_capacity(judged.len()),
-            dead,
-            ..Self::default()
-        };
+        let mut sorted = Self { rows: Vec::with_capacity(judged.len()), dead, ..Self::default() };
         for judged in judged {
             let event = judged.event;
             match fold.next(key(&judged), event.swipe.event_id, event.offset()) {
@@ -52,10 +48,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
                     sorted.collisions.push(Collision { judged, row_offset });
                 }
                 Outcome::Duplicate { first_offset } => {
-                    sorted.duplicates.push(Duplicate {
-                        judged,
-                        first_offset,
-                    });
+                    sorted.duplicates.push(Duplicate { judged, first_offset });
                 }
             }
         }

@@ -40,10 +40,7 @@ const DEAD_AT_ONCE: usize = 256;
 
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let copy = format!(
-            "COPY access_log ({}) FROM STDIN (FORMAT binary)",
-            encode::COLUMNS
-        );
+        let copy = format!("COPY access_log ({}) FROM STDIN (FORMAT binary)", encode::COLUMNS);
         let statements = async {
             Ok(Self {
                 fence: client.prepare(include_str!("../sql/fence.sql")).await?,
@@ -52,9 +49,7 @@ impl Statements {
                 probes: HashMap::new(),
             })
         };
-        statements
-            .await
-            .map_err(Error::postgres("preparing statements"))
+        statements.await.map_err(Error::postgres("preparing statements"))
     }
 }
 
@@ -113,10 +108,7 @@ impl<'s> Transaction<'s> {
         let next = column(|s| s.part.next);
         let dead = column(|s| s.dead);
         let gaps = column(|s| s.part.gaps.iter().map(|gap| gap.end - gap.first).sum());
-        let latest: Vec<_> = shares
-            .iter()
-            .map(|s| Timestamptz(s.occurred_at_max))
-            .collect();
+        let latest: Vec<_> = shares.iter().map(|s| Timestamptz(s.occurred_at_max)).collect();
         let parameters: [&(dyn ToSql + Sync); 7] =
             [&partitions, &owners, &first, &next, &dead, &gaps, &latest];
         let rows = self
@@ -124,10 +116,8 @@ impl<'s> Transaction<'s> {
             .query(&self.statements.fence, &parameters)
             .await
             .map_err(Error::postgres(doing))?;
-        let through: HashMap<i32, Millis> = rows
-            .iter()
-            .map(|row| (row.get(0), row.get::<_, Timestamptz>(1).0))
-            .collect();
+        let through: HashMap<i32, Millis> =
+            rows.iter().map(|row| (row.get(0), row.get::<_, Timestamptz>(1).0)).collect();
         if through.len() == shares.len() {
             return Ok(Fenced::Through(through));
         }
@@ -136,19 +126,14 @@ impl<'s> Transaction<'s> {
             .query(include_str!("../sql/read_offsets.sql"), &[&partitions])
             .await
             .map_err(Error::postgres(doing))?;
-        let found: HashMap<i32, (Uuid, i64)> = rows
-            .iter()
-            .map(|row| (row.get(0), (row.get(1), row.get(2))))
-            .collect();
+        let found: HashMap<i32, (Uuid, i64)> =
+            rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
         let stopped = shares
             .iter()
             .filter(|share| !through.contains_key(&share.part.claim.partition))
             .map(|share| {
                 let partition = share.part.claim.partition;
-                (
-                    partition,
-                    why_stopped(share.part, found.get(&partition).copied()),
-                )
+                (partition, why_stopped(share.part, found.get(&partition).copied()))
             });
         Ok(Fenced::Stopped(stopped.collect()))
     }
@@ -172,14 +157,7 @@ impl<'s> Transaction<'s> {
         for (day, keys) in by_day {
             let statement = self.probe_of(day).await?;
             for (key, event_id, offset) in self.find(&statement, &keys).await? {
-                standing.insert(
-                    key,
-                    Standing {
-                        event_id,
-                        offset,
-                        collisions: Vec::new(),
-                    },
-                );
+                standing.insert(key, Standing { event_id, offset, collisions: Vec::new() });
             }
         }
         if !standing.is_empty() {
@@ -190,11 +168,8 @@ impl<'s> Transaction<'s> {
 
     /// Writes the rows.
     pub(crate) async fn copy_rows(&self, rows: &[Judged<'_, '_>], clock: i64) -> Result<(), Error> {
-        let encoded = rows
-            .iter()
-            .map(|row| |out: &mut BytesMut| encode::row(out, row, clock, 0));
-        self.copy(&self.statements.copy_rows, encoded, "writing access_log")
-            .await
+        let encoded = rows.iter().map(|row| |out: &mut BytesMut| encode::row(out, row, clock, 0));
+        self.copy(&self.statements.copy_rows, encoded, "writing access_log").await
     }
 
     /// Writes the collisions.
@@ -207,15 +182,9 @@ impl<'s> Transaction<'s> {
             return Ok(());
         }
         let doing = "writing collision";
-        let sql = format!(
-            "COPY collision ({}, row_offset) FROM STDIN (FORMAT binary)",
-            encode::COLUMNS
-        );
-        let statement = self
-            .inner
-            .prepare(&sql)
-            .await
-            .map_err(Error::postgres(doing))?;
+        let sql =
+            format!("COPY collision ({}, row_offset) FROM STDIN (FORMAT binary)", encode::COLUMNS);
+        let statement = self.inner.prepare(&sql).await.map_err(Error::postgres(doing))?;
         let encoded = collisions.iter().map(|collision| {
             |out: &mut BytesMut| {
                 encode::row(out, &collision.judged, clock, 1);
@@ -236,20 +205,12 @@ impl<'s> Transaction<'s> {
         let events = || duplicates.iter().map(|duplicate| duplicate.judged.event);
         let partitions: Vec<i32> = events().map(|event| event.claim().partition).collect();
         let offsets: Vec<i64> = events().map(|event| event.offset()).collect();
-        let first: Vec<i64> = duplicates
-            .iter()
-            .map(|duplicate| duplicate.first_offset)
-            .collect();
-        let at: Vec<_> = events()
-            .map(|event| Timestamptz(event.swipe.occurred_at))
-            .collect();
+        let first: Vec<i64> = duplicates.iter().map(|duplicate| duplicate.first_offset).collect();
+        let at: Vec<_> = events().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
         let cards: Vec<&str> = events().map(|event| &*event.swipe.card_id).collect();
         let ids: Vec<Uuid> = events().map(|event| event.swipe.event_id).collect();
         let digest = |event: &crate::decode::Event<'_>| {
-            digest_of_swipe(event.offset(), &event.swipe)
-                .0
-                .to_be_bytes()
-                .to_vec()
+            digest_of_swipe(event.offset(), &event.swipe).0.to_be_bytes().to_vec()
         };
         let digests: Vec<Vec<u8>> = events().map(digest).collect();
         let parameters: [&(dyn ToSql + Sync); 7] =
@@ -272,16 +233,11 @@ impl<'s> Transaction<'s> {
         }
         let doing = "writing dead_letter";
         let sql = include_str!("../sql/insert_dead_letter.sql");
-        let statement = self
-            .inner
-            .prepare(sql)
-            .await
-            .map_err(Error::postgres(doing))?;
+        let statement = self.inner.prepare(sql).await.map_err(Error::postgres(doing))?;
         for some in dead.chunks(DEAD_AT_ONCE) {
             // Polled together, the statements are pipelined.
             try_join_all(
-                some.iter()
-                    .map(|refusal| self.insert_one_dead(&statement, refusal, log_id)),
+                some.iter().map(|refusal| self.insert_one_dead(&statement, refusal, log_id)),
             )
             .await
             .map_err(Error::postgres(doing))?;
@@ -306,10 +262,7 @@ impl<'s> Transaction<'s> {
             return Ok(());
         }
         self.inner
-            .execute(
-                include_str!("../sql/insert_gaps.sql"),
-                &[&partitions, &first, &end],
-            )
+            .execute(include_str!("../sql/insert_gaps.sql"), &[&partitions, &first, &end])
             .await
             .map_err(Error::postgres("writing offset_gap"))?;
         Ok(())
@@ -323,16 +276,10 @@ impl<'s> Transaction<'s> {
     ) -> Result<(), Error> {
         let mut counts: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
         for collision in collisions {
-            counts
-                .entry(collision.judged.event.claim().partition)
-                .or_default()
-                .0 += 1;
+            counts.entry(collision.judged.event.claim().partition).or_default().0 += 1;
         }
         for duplicate in duplicates {
-            counts
-                .entry(duplicate.judged.event.claim().partition)
-                .or_default()
-                .1 += 1;
+            counts.entry(duplicate.judged.event.claim().partition).or_default().1 += 1;
         }
         if counts.is_empty() {
             return Ok(());
@@ -358,10 +305,7 @@ impl<'s> Transaction<'s> {
 
     /// Makes it so. An error here leaves open whether it is: the next fence will tell.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        self.inner
-            .commit()
-            .await
-            .map_err(Error::postgres("committing a batch"))
+        self.inner.commit().await.map_err(Error::postgres("committing a batch"))
     }
 
     async fn copy<F: FnOnce(&mut BytesMut)>(
@@ -374,27 +318,20 @@ impl<'s> Transaction<'s> {
         if count == 0 {
             return Ok(());
         }
-        let sink = self
-            .inner
-            .copy_in::<_, Bytes>(statement)
-            .await
-            .map_err(Error::postgres(doing))?;
+        let sink =
+            self.inner.copy_in::<_, Bytes>(statement).await.map_err(Error::postgres(doing))?;
         let mut sink = pin!(sink);
         let mut out = BytesMut::with_capacity(COPY_BYTES + 4096);
         encode::begin(&mut out);
         for put in rows {
             put(&mut out);
             if out.len() >= COPY_BYTES {
-                sink.feed(out.split().freeze())
-                    .await
-                    .map_err(Error::postgres(doing))?;
+                sink.feed(out.split().freeze()).await.map_err(Error::postgres(doing))?;
                 out.reserve(COPY_BYTES + 4096);
             }
         }
         encode::end(&mut out);
-        sink.send(out.freeze())
-            .await
-            .map_err(Error::postgres(doing))?;
+        sink.send(out.freeze()).await.map_err(Error::postgres(doing))?;
         let written = sink.finish().await.map_err(Error::postgres(doing))?;
         if written != count {
             return Err(Error::Bug(format!("{doing}: {written} of {count} rows")));
@@ -429,11 +366,8 @@ impl<'s> Transaction<'s> {
         standing: &mut HashMap<Key<'_>, Standing>,
     ) -> Result<(), Error> {
         let sql = include_str!("../sql/probe_collisions.sql");
-        let statement = self
-            .inner
-            .prepare(sql)
-            .await
-            .map_err(Error::postgres("probing collision"))?;
+        let statement =
+            self.inner.prepare(sql).await.map_err(Error::postgres("probing collision"))?;
         let keys: Vec<Key<'_>> = standing.keys().cloned().collect();
         for (key, event_id, offset) in self.find(&statement, &keys).await? {
             if let Some(standing) = standing.get_mut(&key) {
@@ -457,10 +391,7 @@ impl<'s> Transaction<'s> {
             .await
             .map_err(Error::postgres("probing keys"))?;
         let found = rows.iter().map(|row| {
-            let key = (
-                row.get::<_, Timestamptz>(0).0,
-                Cow::Owned(row.get::<_, String>(1)),
-            );
+            let key = (row.get::<_, Timestamptz>(0).0, Cow::Owned(row.get::<_, String>(1)));
             (key, row.get(2), row.get(3))
         });
         Ok(found.collect())
@@ -509,12 +440,7 @@ fn leaf(unix_day: i32) -> Result<String, Error> {
     let day = epoch
         .checked_add(jiff::Span::new().days(unix_day))
         .map_err(|error| Error::Bug(format!("day {unix_day} of access_log: {error}")))?;
-    Ok(format!(
-        "access_log_{:04}{:02}{:02}",
-        day.year(),
-        day.month(),
-        day.day()
-    ))
+    Ok(format!("access_log_{:04}{:02}{:02}", day.year(), day.month(), day.day()))
 }
 
 #[cfg(test)]
@@ -532,29 +458,12 @@ mod tests {
     #[test]
     fn the_readings_of_a_row_that_did_not_advance() {
         let (ours, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let claim = Claim {
-            partition: 0,
-            owner: ours,
-        };
-        let part = Part {
-            claim,
-            first: 10,
-            next: 20,
-            gaps: Vec::new(),
-        };
-        assert_eq!(
-            why_stopped(&part, Some((theirs, 10))),
-            Fence::Lost(Loss::Taken)
-        );
-        assert_eq!(
-            why_stopped(&part, Some((theirs, 20))),
-            Fence::Lost(Loss::Taken)
-        );
+        let claim = Claim { partition: 0, owner: ours };
+        let part = Part { claim, first: 10, next: 20, gaps: Vec::new() };
+        assert_eq!(why_stopped(&part, Some((theirs, 10))), Fence::Lost(Loss::Taken));
+        assert_eq!(why_stopped(&part, Some((theirs, 20))), Fence::Lost(Loss::Taken));
         assert_eq!(why_stopped(&part, Some((ours, 20))), Fence::Landed(20));
-        assert_eq!(
-            why_stopped(&part, Some((ours, 5))),
-            Fence::Lost(Loss::PutBack)
-        );
+        assert_eq!(why_stopped(&part, Some((ours, 5))), Fence::Lost(Loss::PutBack));
         assert_eq!(why_stopped(&part, None), Fence::Lost(Loss::PutBack));
     }
 }

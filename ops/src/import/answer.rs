@@ -61,16 +61,11 @@ struct Problem {
 /// whoever answers is no gateway.
 pub(super) async fn read(mut response: Response, sent: usize) -> Result<Answer, Error> {
     let status = response.status();
-    let mut answer = Answer {
-        retry_after: retry_after(&response),
-        ..Answer::default()
-    };
+    let mut answer = Answer { retry_after: retry_after(&response), ..Answer::default() };
     if !status.is_success() {
         let problem = problem(&mut response).await;
         if !is_passing(status.as_u16()) {
-            return Err(Error::Gateway(format!(
-                "refused the upload with {status}{problem}"
-            )));
+            return Err(Error::Gateway(format!("refused the upload with {status}{problem}")));
         }
         answer.trouble = Some(format!("{status}{problem}"));
         return Ok(answer);
@@ -104,10 +99,7 @@ impl Answer {
     /// An answer that never came.
     pub(super) fn none(error: reqwest::Error) -> Self {
         let trouble = Some(crate::explain(&error.without_url()));
-        Self {
-            trouble,
-            ..Self::default()
-        }
+        Self { trouble, ..Self::default() }
     }
 
     /// Takes the whole lines off `text`.
@@ -144,11 +136,7 @@ impl Line {
 impl Problem {
     fn text(&self) -> String {
         let parts = [&self.title, &self.detail];
-        parts
-            .into_iter()
-            .flatten()
-            .map(|part| format!(": {part}"))
-            .collect()
+        parts.into_iter().flatten().map(|part| format!(": {part}")).collect()
     }
 }
 

@@ -94,35 +94,20 @@ fn line(
     number: u64,
     bytes: u64,
 ) -> Result<(usize, Line), Event> {
-    let unreadable = |reason: String| Event::Unreadable {
-        line: number,
-        bytes,
-        reason,
-    };
-    let swipe = reader
-        .submission(record)
-        .map_err(|invalid| unreadable(invalid.to_string()))?;
+    let unreadable = |reason: String| Event::Unreadable { line: number, bytes, reason };
+    let swipe = reader.submission(record).map_err(|invalid| unreadable(invalid.to_string()))?;
     let body = serde_json::to_vec(&swipe).map_err(|error| unreadable(error.to_string()))?;
     let mut hasher = DefaultHasher::new();
     swipe.card_id.hash(&mut hasher);
-    Ok((
-        hasher.finish() as usize,
-        Line {
-            number,
-            bytes,
-            body,
-        },
-    ))
+    Ok((hasher.finish() as usize, Line { number, bytes, body }))
 }
 
 /// A line that is not UTF-8 is one line; anything else is the end.
 fn not_text(error: &csv::Error, line: u64, bytes: u64) -> Result<Event, Error> {
     match error.kind() {
-        ErrorKind::Utf8 { .. } => Ok(Event::Unreadable {
-            line,
-            bytes,
-            reason: "$: is not UTF-8".to_owned(),
-        }),
+        ErrorKind::Utf8 { .. } => {
+            Ok(Event::Unreadable { line, bytes, reason: "$: is not UTF-8".to_owned() })
+        }
         _ => Err(broken(error)),
     }
 }

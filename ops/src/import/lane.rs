@@ -28,11 +28,7 @@ pub(super) enum Event {
     /// So many lines were read from the file.
     Read(u64),
     /// A line that the mapping cannot read.
-    Unreadable {
-        line: u64,
-        bytes: u64,
-        reason: String,
-    },
+    Unreadable { line: u64, bytes: u64, reason: String },
     /// What a request came to.
     Settled(Settled),
     /// The upload cannot go on.
@@ -83,11 +79,7 @@ impl Lane {
             let answer = self.send(waiting).await?;
             let (pause, trouble) = (answer.retry_after, answer.trouble.clone());
             let settled = settle(waiting, answer);
-            failures = if waiting.len() < before {
-                1
-            } else {
-                failures + 1
-            };
+            failures = if waiting.len() < before { 1 } else { failures + 1 };
             if self.events.send(Event::Settled(settled)).await.is_err() || waiting.is_empty() {
                 return Ok(());
             }
@@ -107,9 +99,7 @@ impl Lane {
             body.push(b'\n');
         }
         let request = self.client.post(self.url.clone());
-        let request = request
-            .header("content-type", "application/x-ndjson")
-            .body(body);
+        let request = request.header("content-type", "application/x-ndjson").body(body);
         match request.send().await {
             Ok(response) => answer::read(response, waiting.len()).await,
             Err(error) if error.is_builder() => Err(Error::Gateway(crate::explain(&error))),
@@ -159,25 +149,12 @@ mod tests {
 
     #[test]
     fn only_what_was_neither_accepted_nor_refused_stays_and_in_its_order() {
-        let line = |number| Line {
-            number,
-            bytes: 10,
-            body: Vec::new(),
-        };
+        let line = |number| Line { number, bytes: 10, body: Vec::new() };
         let mut waiting: Vec<Line> = (1..=5).map(line).collect();
         let refused = Fate::Refused("400".to_owned());
         let fates = vec![(3, Fate::Later), (2, refused), (0, Fate::Logged)];
-        let settled = settle(
-            &mut waiting,
-            Answer {
-                fates,
-                ..Answer::default()
-            },
-        );
-        assert_eq!(
-            waiting.iter().map(|line| line.number).collect::<Vec<_>>(),
-            [2, 4, 5]
-        );
+        let settled = settle(&mut waiting, Answer { fates, ..Answer::default() });
+        assert_eq!(waiting.iter().map(|line| line.number).collect::<Vec<_>>(), [2, 4, 5]);
         assert_eq!((settled.logged, settled.again, settled.bytes), (1, 3, 20));
         assert_eq!(settled.refused, [(3, "400".to_owned())]);
     }

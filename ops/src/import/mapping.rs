@@ -81,10 +81,7 @@ impl Mapping {
         let mapping: Self = serde_path_to_error::deserialize(toml::Value::Table(table))
             .map_err(|error| wrong(&error.path().to_string(), error.inner().message()))?;
         if !mapping.delimiter.is_ascii() || "\"\r\n".contains(mapping.delimiter) {
-            return Err(wrong(
-                "delimiter",
-                "must be one ASCII character, and no quote",
-            ));
+            return Err(wrong("delimiter", "must be one ASCII character, and no quote"));
         }
         mapping.time.zone()?;
         Ok(mapping)
@@ -96,10 +93,7 @@ impl Mapping {
     /// [`Error::Usage`] for a column that the header does not have, or has twice.
     pub(super) fn bind(self, header: &StringRecord) -> Result<Reader, Error> {
         let column = |name: &str| {
-            let mut places = header
-                .iter()
-                .enumerate()
-                .filter(|(_, title)| *title == name);
+            let mut places = header.iter().enumerate().filter(|(_, title)| *title == name);
             match (places.next(), places.next()) {
                 (Some((index, _)), None) => Ok(index),
                 (None, _) => {
@@ -152,11 +146,7 @@ impl Reader {
         record: &'a StringRecord,
     ) -> Result<Submission<'a>, Invalid> {
         if record.len() != self.columns {
-            let problem = format!(
-                "has {} columns, the header has {}",
-                record.len(),
-                self.columns
-            );
+            let problem = format!("has {} columns, the header has {}", record.len(), self.columns);
             return Err(Invalid::new("$", problem));
         }
         let card = &record[self.card];
@@ -178,16 +168,9 @@ impl Reader {
     }
 
     fn time(&self, text: &str) -> Result<Millis, Invalid> {
-        let Time {
-            column,
-            format,
-            ambiguous,
-            ..
-        } = &self.mapping.time;
+        let Time { column, format, ambiguous, .. } = &self.mapping.time;
         if format == RFC_3339 {
-            return text
-                .parse()
-                .map_err(|problem: &str| Invalid::new(column, problem));
+            return text.parse().map_err(|problem: &str| Invalid::new(column, problem));
         }
         let other = || Invalid::new(column, format!("is not a time in the format {format}"));
         let parts = BrokenDownTime::parse(format, text).map_err(|_| other())?;
@@ -255,13 +238,7 @@ mod tests {
 
     #[test]
     fn a_line_of_vast() {
-        let line = record(&[
-            "2016-05-31 00:05:00",
-            "fixed-prox",
-            "earpa001",
-            "3",
-            "Server Room",
-        ]);
+        let line = record(&["2016-05-31 00:05:00", "fixed-prox", "earpa001", "3", "Server Room"]);
         let swipe = vast().submission(&line).unwrap();
         assert_eq!(
             serde_json::to_value(&swipe).unwrap(),
@@ -279,15 +256,9 @@ mod tests {
             problem(&["31.05.2016", "", "a", "1", "1"]),
             "timestamp: is not a time in the format %Y-%m-%d %H:%M:%S"
         );
-        assert_eq!(
-            problem(&[time, "", "a"]),
-            "$: has 3 columns, the header has 5"
-        );
+        assert_eq!(problem(&[time, "", "a"]), "$: has 3 columns, the header has 5");
         assert!(problem(&[time, "", "", "1", "1"]).starts_with("prox-id: has 0 bytes"));
-        assert_eq!(
-            problem(&[time, "", "a", "1", "-"]),
-            "zone: has no letter or digit"
-        );
+        assert_eq!(problem(&[time, "", "a", "1", "-"]), "zone: has no letter or digit");
         assert!(problem(&[time, "", "a", "1", &"x".repeat(60)]).starts_with("terminal: has 69"));
     }
 
@@ -295,33 +266,21 @@ mod tests {
     fn other_formats_and_zones() {
         let read = |time: &str, value: &str| {
             let text = format!("card = 'c'\nterminal = 'door'\n[time]\ncolumn = 't'\n{time}");
-            let reader = Mapping::parse(&text)
-                .unwrap()
-                .bind(&record(&["t", "c"]))
-                .unwrap();
+            let reader = Mapping::parse(&text).unwrap().bind(&record(&["t", "c"])).unwrap();
             match reader.submission(&record(&[value, "4711"])) {
                 Ok(swipe) => swipe.occurred_at.to_string(),
                 Err(invalid) => invalid.problem,
             }
         };
-        assert_eq!(
-            read("", "2016-05-31T02:00:00+02:00"),
-            "2016-05-31T00:00:00.000Z"
-        );
+        assert_eq!(read("", "2016-05-31T02:00:00+02:00"), "2016-05-31T00:00:00.000Z");
         let berlin = "format = '%d.%m.%Y %H:%M'\nzone = 'Europe/Berlin'";
         assert_eq!(read(berlin, "31.05.2016 02:00"), "2016-05-31T00:00:00.000Z");
         assert!(read(berlin, "30.10.2016 02:30").contains("twice or never"));
         let later = format!("{berlin}\nambiguous = 'later'");
         assert_eq!(read(&later, "30.10.2016 02:30"), "2016-10-30T01:30:00.000Z");
         let offset = "format = '%Y-%m-%d %H:%M:%S%.f %z'";
-        assert_eq!(
-            read(offset, "2016-05-31 02:00:00.5 +0200"),
-            "2016-05-31T00:00:00.500Z"
-        );
-        assert_eq!(
-            read(offset, "2016-05-31 02:00:00.0005 +0200"),
-            "may have milliseconds at most"
-        );
+        assert_eq!(read(offset, "2016-05-31 02:00:00.5 +0200"), "2016-05-31T00:00:00.500Z");
+        assert_eq!(read(offset, "2016-05-31 02:00:00.0005 +0200"), "may have milliseconds at most");
     }
 
     #[test]
@@ -340,19 +299,9 @@ mod tests {
             assert!(error.contains(wanted), "{text}: {error}");
         }
         let bind = |header: &[&str]| {
-            Mapping::parse(good)
-                .unwrap()
-                .bind(&record(header))
-                .unwrap_err()
-                .to_string()
+            Mapping::parse(good).unwrap().bind(&record(header)).unwrap_err().to_string()
         };
-        assert_eq!(
-            bind(&["c", "t"]),
-            r#"the file has no column "x"; its header line is: c, t"#
-        );
-        assert_eq!(
-            bind(&["c", "t", "x", "c"]),
-            r#"the file has two columns "c""#
-        );
+        assert_eq!(bind(&["c", "t"]), r#"the file has no column "x"; its header line is: c, t"#);
+        assert_eq!(bind(&["c", "t", "x", "c"]), r#"the file has two columns "c""#);
     }
 }

@@ -17,13 +17,7 @@ pub(super) struct Numbered<R> {
 
 impl<R> Numbered<R> {
     pub(super) fn new(source: R) -> Self {
-        Self {
-            source,
-            offset: 0,
-            line: 1,
-            is_at_start: true,
-            starts: VecDeque::new(),
-        }
+        Self { source, offset: 0, line: 1, is_at_start: true, starts: VecDeque::new() }
     }
 
     /// Number of the first line at or after `offset` that is not empty. Ask in order: what lies

@@ -64,11 +64,7 @@ impl Summary {
     /// Lines logged in a second.
     pub fn per_second(&self) -> f64 {
         let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 {
-            self.logged as f64 / seconds
-        } else {
-            0.0
-        }
+        if seconds > 0.0 { self.logged as f64 / seconds } else { 0.0 }
     }
 }
 
@@ -89,11 +85,7 @@ impl Reasons {
             let is_last = self.0.len() >= REASONS_MAX;
             if self.0.len() <= REASONS_MAX {
                 let reason = if is_last { "other".to_owned() } else { reason };
-                self.0.push(Reason {
-                    reason,
-                    lines: 0,
-                    first_lines: Vec::new(),
-                });
+                self.0.push(Reason { reason, lines: 0, first_lines: Vec::new() });
             }
             self.0.len() - 1
         });

@@ -48,11 +48,7 @@ impl TryFrom<String> for Template {
             pieces.push(Piece::Column(column.to_owned()));
             rest = after;
         }
-        if pieces.is_empty() {
-            Err("must not be empty")
-        } else {
-            Ok(Self(pieces))
-        }
+        if pieces.is_empty() { Err("must not be empty") } else { Ok(Self(pieces)) }
     }
 }
 
@@ -93,9 +89,7 @@ impl Bound {
 }
 
 fn push_slug(id: &mut String, text: &str) {
-    let words = text
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {
         if index > 0 {
             id.push('-');

@@ -40,12 +40,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            limit: None,
-            rate_per_s: None,
-            lines_per_request: 1_000,
-            in_flight: 4,
-        }
+        Self { limit: None, rate_per_s: None, lines_per_request: 1_000, in_flight: 4 }
     }
 }
 
@@ -120,12 +115,7 @@ impl Upload {
             lanes.spawn(lane.run());
         }
         let limit = options.limit.unwrap_or(u64::MAX);
-        let deal = Deal {
-            source,
-            mapping,
-            limit,
-            rate_per_s: options.rate_per_s,
-        };
+        let deal = Deal { source, mapping, limit, rate_per_s: options.rate_per_s };
         // A thread of its own that nobody waits for: a source may block for ever (a pipe).
         std::thread::Builder::new()
             .name("import".to_owned())
@@ -164,11 +154,7 @@ impl Upload {
 fn add(summary: &mut Summary, event: Event) {
     match event {
         Event::Read(lines) => summary.read += lines,
-        Event::Unreadable {
-            line,
-            bytes,
-            reason,
-        } => {
+        Event::Unreadable { line, bytes, reason } => {
             summary.unreadable.add(reason, line);
             summary.bytes += bytes;
         }
@@ -193,7 +179,5 @@ fn batch_url(gateway: &str) -> Result<Url, Error> {
         return Err(wrong());
     }
     let base = url.as_str().trim_end_matches('/');
-    format!("{base}/v1/swipes:batch")
-        .parse()
-        .map_err(|_| wrong())
+    format!("{base}/v1/swipes:batch").parse().map_err(|_| wrong())
 }

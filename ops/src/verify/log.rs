@@ -48,7 +48,10 @@ impl Reader {
     }
 
     /// What of `spans` Kafka still has, and how much of it, by partition, it has no longer.
-    pub(super) async fn still_there(&self, spans: &Spans) -> Result<(Spans, BTreeMap<i32, i64>), Error> {
+    pub(super) async fn still_there(
+        &self,
+        spans: &Spans,
+    ) -> Result<(Spans, BTreeMap<i32, i64>), Error> {
         let (consumer, topic, spans) = (self.consumer.clone(), self.topic.clone(), spans.clone());
         tokio::task::spawn_blocking(move || {
             let (mut there, mut lost) = (Spans::new(), BTreeMap::new());
@@ -136,6 +139,8 @@ fn follow(
         list.add_partition_offset(topic, *partition, Offset::Offset(span.first))?;
     }
     consumer.assign(&list)?;
+    // What was paused at the end of an earlier run comes back paused.
+    consumer.resume(&list)?;
     let mut heard = Instant::now();
     while !open.is_empty() {
         match consumer.poll(Duration::from_millis(100)) {

@@ -74,7 +74,9 @@ impl Findings {
     /// Holds the events of one bucket against its outcomes.
     pub(super) fn compare(&mut self, partition: i32, events: &[Entry], outcomes: &[Entry]) {
         let mut by_offset: BTreeMap<i64, Vec<&Entry>> = BTreeMap::new();
-        outcomes.iter().for_each(|outcome| by_offset.entry(outcome.offset).or_default().push(outcome));
+        outcomes
+            .iter()
+            .for_each(|outcome| by_offset.entry(outcome.offset).or_default().push(outcome));
         for event in events {
             let found = by_offset.remove(&event.offset).unwrap_or_default();
             let kind = match found[..] {
@@ -150,8 +152,9 @@ impl Report {
         outcomes: u64,
         findings: Findings,
     ) -> Self {
-        let mut not_checked =
-            vec!["whether each decision was the right one: only that its event is as sent".to_owned()];
+        let mut not_checked = vec![
+            "whether each decision was the right one: only that its event is as sent".to_owned(),
+        ];
         not_checked.push("events that no consumer has applied yet".to_owned());
         let gone: i64 = lost.values().sum();
         if gone > 0 {

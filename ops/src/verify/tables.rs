@@ -124,9 +124,9 @@ fn swipe(row: &Row, table: &'static str) -> Result<Entry, Error> {
             None => None,
         },
         mode: if row.get("online") { Mode::Online } else { Mode::Offline },
-        local_decision: row.get::<_, Option<bool>>("locally_granted").map(|granted| {
-            if granted { LocalDecision::Granted } else { LocalDecision::Denied }
-        }),
+        local_decision: row
+            .get::<_, Option<bool>>("locally_granted")
+            .map(|granted| if granted { LocalDecision::Granted } else { LocalDecision::Denied }),
     };
     let digest = digest_of_swipe(offset, &swipe);
     Ok(Entry { partition: row.get("log_partition"), offset, digest, table })

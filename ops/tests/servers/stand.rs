@@ -24,10 +24,7 @@ impl Stand {
         let server: Config = url.parse().unwrap();
         let name = format!("gatelog_test_{}", Uuid::new_v4().simple());
         let admin = connect(&server).await;
-        admin
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
 
         let mut settings = Settings::default();
         settings.kafka.brokers = variable("GATELOG_KAFKA");
@@ -46,10 +43,7 @@ impl Stand {
 
         test(stand).await;
         forget(&kafka, &[&topics.swipes, &topics.decisions, &topics.dlq]).await;
-        admin
-            .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
-            .await
-            .unwrap();
+        admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     }
 
     pub(crate) async fn connect(&self) -> Client {

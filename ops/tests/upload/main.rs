@@ -27,23 +27,13 @@ fn file(lines: usize) -> String {
 }
 
 fn options() -> Options {
-    Options {
-        lines_per_request: 50,
-        ..Options::default()
-    }
+    Options { lines_per_request: 50, ..Options::default() }
 }
 
 async fn run(url: &str, file: String, options: &Options) -> (Summary, Result<(), Error>) {
     let mapping = Mapping::parse(VAST).unwrap();
-    let backoff = Backoff {
-        base_ms: 1,
-        cap_ms: 5,
-    };
-    let gateway = ops::settings::Gateway {
-        url: url.to_owned(),
-        tries_max: 4,
-        backoff,
-    };
+    let backoff = Backoff { base_ms: 1, cap_ms: 5 };
+    let gateway = ops::settings::Gateway { url: url.to_owned(), tries_max: 4, backoff };
     upload(Cursor::new(file), mapping, &gateway, options, |summary| {
         assert!(summary.settled() <= summary.read + 500);
     })
@@ -112,10 +102,7 @@ async fn a_request_that_is_put_off_comes_again() {
 async fn what_was_acknowledged_before_a_connection_broke_is_not_sent_again() {
     for mood in [Mood::CutsAfter(30), Mood::ForgetsAfter(30)] {
         let gateway = Gateway::start(move |n| if n == 0 { mood } else { Mood::Kind }).await;
-        let one_lane = Options {
-            in_flight: 1,
-            ..options()
-        };
+        let one_lane = Options { in_flight: 1, ..options() };
         let (summary, outcome) = run(&gateway.url, file(200), &one_lane).await;
         outcome.unwrap();
         assert!(summary.is_complete(), "{mood:?}: {summary:?}");
@@ -173,14 +160,8 @@ async fn a_gateway_that_stays_unavailable_ends_the_upload() {
 #[tokio::test]
 async fn what_would_fail_again_is_tried_once() {
     for (mood, wanted) in [
-        (
-            Mood::Refuses(401, 0),
-            "refused the upload with 401 Unauthorized: Go away: not you",
-        ),
-        (
-            Mood::Refuses(413, 0),
-            "413 Payload Too Large: Go away: not you (try fewer",
-        ),
+        (Mood::Refuses(401, 0), "refused the upload with 401 Unauthorized: Go away: not you"),
+        (Mood::Refuses(413, 0), "413 Payload Too Large: Go away: not you (try fewer"),
         (Mood::IsNone, "none of a gateway's"),
     ] {
         let gateway = Gateway::start(move |_| mood).await;
@@ -198,11 +179,7 @@ async fn what_would_fail_again_is_tried_once() {
 #[tokio::test]
 async fn limit_and_rate_are_kept() {
     let gateway = Gateway::start(|_| Mood::Kind).await;
-    let slow = Options {
-        limit: Some(101),
-        rate_per_s: Some(200),
-        ..options()
-    };
+    let slow = Options { limit: Some(101), rate_per_s: Some(200), ..options() };
     let begun = Instant::now();
     let (summary, outcome) = run(&gateway.url, file(500), &slow).await;
     outcome.unwrap();

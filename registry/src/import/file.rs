@@ -118,16 +118,10 @@ impl AccessFile {
         let file = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
             let path = if path == "." { "$".to_owned() } else { path };
-            Error::Unreadable(Problem {
-                path,
-                problem: without_value(error.inner()),
-            })
+            Error::Unreadable(Problem { path, problem: without_value(error.inner()) })
         })?;
         reader.end().map_err(|error| {
-            Error::Unreadable(Problem {
-                path: "$".to_owned(),
-                problem: error.to_string(),
-            })
+            Error::Unreadable(Problem { path: "$".to_owned(), problem: error.to_string() })
         })?;
         Ok(file)
     }
@@ -144,11 +138,7 @@ impl AccessFile {
     }
 
     fn check_zones(&self, problems: &mut Problems) {
-        problems.ids(
-            "zones",
-            "zone_id",
-            self.zones.iter().map(|zone| &zone.zone_id),
-        );
+        problems.ids("zones", "zone_id", self.zones.iter().map(|zone| &zone.zone_id));
         for (index, zone) in self.zones.iter().enumerate() {
             let length = zone.name.chars().count();
             if !(1..=NAME_LENGTH_MAX).contains(&length) || zone.name.contains(char::is_control) {
@@ -165,10 +155,7 @@ impl AccessFile {
         problems.ids("terminals", "terminal_id", ids);
         for (index, terminal) in self.terminals.iter().enumerate() {
             if !zones.contains(terminal.zone_id.as_str()) {
-                problems.add(
-                    format!("terminals[{index}].zone_id"),
-                    no_zone(&terminal.zone_id),
-                );
+                problems.add(format!("terminals[{index}].zone_id"), no_zone(&terminal.zone_id));
             }
             if !DIRECTIONS.contains(&terminal.direction.as_str()) {
                 let wanted = one_of(DIRECTIONS);
@@ -178,11 +165,7 @@ impl AccessFile {
     }
 
     fn check_cards(&self, zones: &HashSet<&str>, problems: &mut Problems) {
-        problems.ids(
-            "cards",
-            "card_id",
-            self.cards.iter().map(|card| &card.card_id),
-        );
+        problems.ids("cards", "card_id", self.cards.iter().map(|card| &card.card_id));
         for (index, card) in self.cards.iter().enumerate() {
             let at = format!("cards[{index}]");
             if CardState::parse(&card.state).is_none() {
@@ -191,10 +174,7 @@ impl AccessFile {
             }
             if matches!((card.valid_from, card.valid_until), (Some(from), Some(until)) if from >= until)
             {
-                problems.add(
-                    format!("{at}.valid_until"),
-                    "must be later than valid_from".into(),
-                );
+                problems.add(format!("{at}.valid_until"), "must be later than valid_from".into());
             }
             if card.zones.len() > CARD_ZONES_MAX {
                 let wanted = format!("has {}, may have {CARD_ZONES_MAX}", card.zones.len());
@@ -206,10 +186,7 @@ impl AccessFile {
                     problems.add(format!("{at}.zones[{place}]"), no_zone(zone));
                 }
                 if let Some(first) = seen.insert(zone.as_str(), place) {
-                    problems.add(
-                        format!("{at}.zones[{place}]"),
-                        format!("repeats zones[{first}]"),
-                    );
+                    problems.add(format!("{at}.zones[{place}]"), format!("repeats zones[{first}]"));
                 }
             }
         }
@@ -293,18 +270,12 @@ mod tests {
             ("{} {}", "$: trailing"),
             (r#"{ "crads": [] }"#, "crads: unknown field"),
             (r#"{ "cards": {} }"#, "cards: must be a sequence"),
-            (
-                r#"{ "cards": [{ "card_id": "a" }] }"#,
-                "cards[0]: missing field `zones`",
-            ),
+            (r#"{ "cards": [{ "card_id": "a" }] }"#, "cards[0]: missing field `zones`"),
             (
                 r#"{ "cards": [{ "card_id": 4711, "zones": [] }] }"#,
                 "cards[0].card_id: must be a string",
             ),
-            (
-                r#"{ "in_force_from": "2016" }"#,
-                "in_force_from: must be an RFC 3339 time",
-            ),
+            (r#"{ "in_force_from": "2016" }"#, "in_force_from: must be an RFC 3339 time"),
         ] {
             let error = unreadable(text);
             assert!(error.starts_with(wanted), "{text}: {error}");
@@ -344,10 +315,7 @@ mod tests {
 
     #[test]
     fn a_long_list_of_mistakes_is_cut_off() {
-        let problem = |n| Problem {
-            path: format!("cards[{n}]"),
-            problem: "is wrong".to_owned(),
-        };
+        let problem = |n| Problem { path: format!("cards[{n}]"), problem: "is wrong".to_owned() };
         let error = Error::Refused((0..25).map(problem).collect()).to_string();
         assert_eq!(error.lines().count(), 22);
         assert!(error.ends_with("… and 5 more"));

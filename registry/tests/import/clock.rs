@@ -51,15 +51,8 @@ async fn any_statement_on_a_permission_table_moves_it() {
             assert_eq!(clock(&client).await, before + 1, "{statement}");
         }
         let before = clock(&client).await;
-        client
-            .batch_execute("UPDATE card SET state = 'lost' WHERE false")
-            .await
-            .unwrap();
-        assert_eq!(
-            clock(&client).await,
-            before,
-            "a statement that touched no row"
-        );
+        client.batch_execute("UPDATE card SET state = 'lost' WHERE false").await.unwrap();
+        assert_eq!(clock(&client).await, before, "a statement that touched no row");
     })
     .await;
 }
@@ -94,39 +87,18 @@ async fn an_open_transaction_holds_up_no_batch_and_a_batch_only_its_commit() {
         let before = clock(&admin).await;
 
         let change = admin.transaction().await.unwrap();
-        change
-            .batch_execute("UPDATE card SET state = 'lost'")
-            .await
-            .unwrap();
-        assert_eq!(
-            seal(&batch).await.unwrap(),
-            before,
-            "not while the change is open"
-        );
+        change.batch_execute("UPDATE card SET state = 'lost'").await.unwrap();
+        assert_eq!(seal(&batch).await.unwrap(), before, "not while the change is open");
 
         let sealed = batch.transaction().await.unwrap();
-        let clock_of_batch: i64 = sealed
-            .query_one("SELECT seal_batch()", &[])
-            .await
-            .unwrap()
-            .get(0);
+        let clock_of_batch: i64 =
+            sealed.query_one("SELECT seal_batch()", &[]).await.unwrap().get(0);
         assert_eq!(clock_of_batch, before);
-        change
-            .batch_execute("SET LOCAL lock_timeout = '200ms'")
-            .await
-            .unwrap();
+        change.batch_execute("SET LOCAL lock_timeout = '200ms'").await.unwrap();
         let refused = change.commit().await.unwrap_err();
-        assert_eq!(
-            refused.code().unwrap().code(),
-            "55P03",
-            "not while a batch is sealed"
-        );
+        assert_eq!(refused.code().unwrap().code(), "55P03", "not while a batch is sealed");
         sealed.commit().await.unwrap();
-        assert_eq!(
-            clock(&batch).await,
-            before,
-            "the change is gone, and its stamp with it"
-        );
+        assert_eq!(clock(&batch).await, before, "the change is gone, and its stamp with it");
     })
     .await;
 }

@@ -20,18 +20,12 @@ impl Database {
             .unwrap();
         let name = format!("gatelog_test_{}", Uuid::new_v4().simple());
         let admin = connect(&server).await;
-        admin
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let mut config = server.clone();
         config.dbname(&name);
         migrations::run(&mut connect(&config).await).await.unwrap();
         test(Self { config }).await;
-        admin
-            .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
-            .await
-            .unwrap();
+        admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     }
 
     /// A session of its own.

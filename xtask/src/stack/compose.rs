@@ -22,10 +22,7 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// Whether there is an engine to talk to, and the compose plugin to do it with.
 pub(crate) fn answers() -> Result<bool> {
     Ok(succeeds(Command::new("docker").arg("info"), ANSWER_WITHIN)?
-        && succeeds(
-            Command::new("docker").args(["compose", "version"]),
-            ANSWER_WITHIN,
-        )?)
+        && succeeds(Command::new("docker").args(["compose", "version"]), ANSWER_WITHIN)?)
 }
 
 /// Starts the services that the state has ports for, and waits until they are healthy.
@@ -33,14 +30,10 @@ pub(crate) fn up(paths: &Paths, folder: &Folder, state: &State, size: Size) -> R
     let mut command = compose(paths, folder.id());
     command.args(["up", "--detach", "--wait", "--wait-timeout", "120"]);
     if let Some(port) = state.kafka {
-        command
-            .arg("kafka")
-            .env("STACK_KAFKA_PORT", port.to_string());
+        command.arg("kafka").env("STACK_KAFKA_PORT", port.to_string());
     }
     if let Some(port) = state.postgres {
-        command
-            .arg("postgres")
-            .env("STACK_POSTGRES_PORT", port.to_string());
+        command.arg("postgres").env("STACK_POSTGRES_PORT", port.to_string());
     }
     command.env("STACK_KAFKA_HEAP", size.kafka_heap());
     command.env("STACK_POSTGRES_BUFFERS", size.shared_buffers());
@@ -85,9 +78,7 @@ mod tests {
     const POSTGRES: &str = include_str!("../../stack/postgres.conf");
 
     fn settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
-        text.lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| line.split_once('='))
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='))
     }
 
     #[test]

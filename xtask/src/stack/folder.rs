@@ -42,11 +42,7 @@ impl Folder {
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         let lock = try_lock(&path.join(LOCK), true)?.context("a new folder is locked already")?;
         state.save(&path)?;
-        Ok(Self {
-            id,
-            path,
-            _lock: lock,
-        })
+        Ok(Self { id, path, _lock: lock })
     }
 
     /// The folders for which `keep` says no and that nobody looks after, locked.
@@ -64,11 +60,7 @@ impl Folder {
             }
             match try_lock(&path.join(LOCK), false)? {
                 Some(_) if keep(&path) => {}
-                Some(lock) => found.push(Self {
-                    id,
-                    path,
-                    _lock: lock,
-                }),
+                Some(lock) => found.push(Self { id, path, _lock: lock }),
                 // Held, or the last moment of a deletion: then the empty folder may have stayed.
                 None => drop(fs::remove_dir(&path)),
             }
@@ -94,11 +86,7 @@ impl Folder {
     /// Takes over a folder, unless somebody looks after it.
     pub(crate) fn claim(id: StackId, path: PathBuf) -> Result<Option<Self>> {
         let lock = try_lock(&path.join(LOCK), false)?;
-        Ok(lock.map(|lock| Self {
-            id,
-            path,
-            _lock: lock,
-        }))
+        Ok(lock.map(|lock| Self { id, path, _lock: lock }))
     }
 
     /// The stack's name.
@@ -179,12 +167,7 @@ fn registry(paths: &Paths) -> Result<File> {
 
 /// The lock, unless another process holds it or there is no such file and none is to be made.
 fn try_lock(path: &Path, create: bool) -> Result<Option<File>> {
-    let file = match OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(create)
-        .open(path)
-    {
+    let file = match OpenOptions::new().read(true).append(true).create(create).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),

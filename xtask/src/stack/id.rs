@@ -20,9 +20,7 @@ impl StackId {
         File::open("/dev/urandom")
             .and_then(|mut source| source.read_exact(&mut bytes))
             .context("cannot read /dev/urandom")?;
-        Ok(Self(
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        ))
+        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
     /// The id of a folder's name, if it is one.

@@ -42,23 +42,16 @@ pub(crate) fn start(folder: &Folder, jars: &Path, ports: KafkaPorts, size: Size)
     write(&logging, LOGGING)?;
 
     let cluster_id = folder.id().cluster_id();
-    let jvm = Jvm {
-        jars,
-        logging: &logging,
-    };
+    let jvm = Jvm { jars, logging: &logging };
     let mut format = jvm.command(&["-XX:TieredStopAtLevel=1"], "kafka.tools.StorageTool");
-    format
-        .args(["format", "--cluster-id", &cluster_id, "--config"])
-        .arg(&properties);
+    format.args(["format", "--cluster-id", &cluster_id, "--config"]).arg(&properties);
     let mut format = server::recorded(folder.path(), "kafka-format", &format);
     run_logged(&mut format, &folder.path().join("kafka-format.log"))
         .context("Kafka's storage could not be formatted")?;
 
     let stack = format!("-Dgatelog.stack={}", folder.id());
-    let mut serve = jvm.command(
-        &[size.kafka_heap(), size.kafka_collector(), &stack],
-        "kafka.Kafka",
-    );
+    let mut serve =
+        jvm.command(&[size.kafka_heap(), size.kafka_collector(), &stack], "kafka.Kafka");
     serve.arg(&properties).current_dir(&home);
     let mut server = Server::spawn(folder.path(), NAME, &serve)?;
     wait_until_ready(&mut server, ports.broker, &cluster_id).context("Kafka did not start")
@@ -82,12 +75,7 @@ impl Jvm<'_> {
         let mut logging = OsString::from("-Dlog4j2.configurationFile=");
         logging.push(self.logging);
         let mut command = Command::new(java());
-        command
-            .args(options)
-            .arg(logging)
-            .arg("-cp")
-            .arg(self.jars.join("*"))
-            .arg(class);
+        command.args(options).arg(logging).arg("-cp").arg(self.jars.join("*")).arg(class);
         command
     }
 }
@@ -123,11 +111,7 @@ fn wait_until_ready(server: &mut Server, port: u16, cluster_id: &str) -> Result<
             return Ok(());
         }
         if Instant::now() > until {
-            bail!(
-                "it was not ready in {} s\n{}",
-                READY_WITHIN.as_secs(),
-                server.log_tail()
-            );
+            bail!("it was not ready in {} s\n{}", READY_WITHIN.as_secs(), server.log_tail());
         }
         interrupt::sleep(GLANCE)?;
     }
@@ -139,10 +123,7 @@ mod tests {
 
     #[test]
     fn a_stack_adds_its_ports_and_its_folder() {
-        let ports = KafkaPorts {
-            broker: 9092,
-            controller: 9093,
-        };
+        let ports = KafkaPorts { broker: 9092, controller: 9093 };
         let text = server_properties(Path::new("/data/kafka"), ports);
         assert!(
             text.contains("\nlisteners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\n")
@@ -152,10 +133,7 @@ mod tests {
 
     #[test]
     fn no_setting_is_given_twice() {
-        let ports = KafkaPorts {
-            broker: 1,
-            controller: 2,
-        };
+        let ports = KafkaPorts { broker: 1, controller: 2 };
         let text = server_properties(Path::new("/"), ports);
         let mut keys: Vec<&str> = text
             .lines()

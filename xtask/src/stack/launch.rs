@@ -24,6 +24,7 @@ const DEFAULT_POSTGRES: u16 = 5432;
 const ATTEMPTS: u32 = 5;
 
 /// Where a stack's own servers are.
+#[derive(Default)]
 pub(crate) struct Addresses {
     /// Bootstrap servers.
     pub(crate) kafka: Option<String>,
@@ -86,11 +87,7 @@ fn next(
     controller: u16,
     error: Error,
 ) -> Result<Means> {
-    let mut ours = state
-        .kafka
-        .iter()
-        .chain(&state.postgres)
-        .chain([&controller]);
+    let mut ours = state.kafka.iter().chain(&state.postgres).chain([&controller]);
     if ours.any(|&port| !ports::is_free(port)) {
         ui::note("another program has taken a port in the meantime; trying others");
         return Ok(means);
@@ -119,11 +116,7 @@ fn choose_ports(state: &mut State, purpose: Purpose) -> Result<u16> {
 
 impl Means {
     fn choose(paths: &Paths) -> Result<Self> {
-        if compose::answers()? {
-            Ok(Self::Compose)
-        } else {
-            Self::artifacts(paths)
-        }
+        if compose::answers()? { Ok(Self::Compose) } else { Self::artifacts(paths) }
     }
 
     fn artifacts(paths: &Paths) -> Result<Self> {
@@ -163,9 +156,8 @@ fn processes(
     std::thread::scope(|scope| {
         let kafka = kafka_ports
             .map(|ports| scope.spawn(move || kafka::start(folder, &artifacts.kafka, ports, size)));
-        let postgres = postgres_port.map_or(Ok(()), |port| {
-            postgres::start(folder, &artifacts.postgres, port, size)
-        });
+        let postgres = postgres_port
+            .map_or(Ok(()), |port| postgres::start(folder, &artifacts.postgres, port, size));
         let kafka = match kafka.map(std::thread::ScopedJoinHandle::join) {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,

@@ -14,6 +14,8 @@ mod folder;
 mod id;
 mod kafka;
 mod kafka_probe;
+mod kafka_topics;
+mod kafka_wire;
 mod launch;
 mod named;
 mod options;
@@ -31,24 +33,32 @@ use anyhow::{Context, Result};
 use crate::paths::Paths;
 use crate::ui;
 
-use self::folder::Folder;
 use self::launch::Addresses;
 use self::named::Named;
+use self::options::Purpose;
 use self::state::State;
 
-pub(crate) use self::folder::wait_for_lock;
+pub(crate) use self::folder::{Folder, wait_for_lock};
+pub(crate) use self::kafka_topics::delete_topics;
 pub(crate) use self::options::{Size, StackOptions};
+pub(crate) use self::server::Server;
 pub(crate) use self::sweep::{down, find_up, sweep};
 
 /// Kafka and Postgres, ready for use.
 pub(crate) struct Stack {
-    kafka: String,
-    postgres: String,
-    /// What we started ourselves; nothing when both servers were named.
+    kafka: Part,
+    postgres: Part,
+    /// What ends with this value; nothing for servers that stay.
     own: Option<Own>,
 }
 
-/// Servers that are ours to stop.
+/// Where one of the two is, and whether it was there before us.
+struct Part {
+    address: String,
+    is_named: bool,
+}
+
+/// A folder, and the servers in it that are ours to stop.
 struct Own {
     paths: Paths,
     folder: Folder,
@@ -61,36 +71,20 @@ impl Stack {
     pub(crate) fn start(paths: &Paths, options: StackOptions) -> Result<Self> {
         let named = Named::from_environment()?;
         named.announce();
-        let (kafka, postgres) = match named {
-            Named {
-                kafka: Some(kafka),
-                postgres: Some(postgres),
-            } => {
-                return Ok(Self {
-                    kafka,
-                    postgres,
-                    own: None,
-                });
-            }
-            Named { kafka, postgres } => (kafka, postgres),
-        };
+        let all_named = named.kafka.is_some() && named.postgres.is_some();
+        if all_named && options.purpose == Purpose::Up {
+            return Self::of(named, Addresses::default(), None, "was started");
+        }
 
         let started = Instant::now();
-        let state = State::new(options.purpose, kafka.is_none(), postgres.is_none());
+        let state = State::new(options.purpose, named.kafka.is_none(), named.postgres.is_none());
         let folder = Folder::create(paths, &state)?;
-        let own = Own {
-            paths: paths.clone(),
-            folder,
-            stays: false,
-        };
+        let own = Own { paths: paths.clone(), folder, stays: false };
+        if all_named {
+            return Self::of(named, Addresses::default(), Some(own), "was started");
+        }
         let addresses = launch::launch(paths, &own.folder, state, options)?;
-        let stack = Self {
-            kafka: kafka.or(addresses.kafka).context("no Kafka was started")?,
-            postgres: postgres
-                .or(addresses.postgres)
-                .context("no Postgres was started")?,
-            own: Some(own),
-        };
+        let stack = Self::of(named, addresses, Some(own), "was started")?;
         let took = ui::duration(started.elapsed());
         ui::done(&format!("Kafka and Postgres are ready ({took})"));
         Ok(stack)
@@ -100,36 +94,54 @@ impl Stack {
     pub(crate) fn running(addresses: Addresses) -> Result<Self> {
         let named = Named::from_environment()?;
         named.announce();
-        let missing = "is not part of the running stack: `cargo xtask down` first";
+        let missing = "is part of the running stack: `cargo xtask down` first";
+        Self::of(named, addresses, None, missing)
+    }
+
+    /// Named servers before our own; `missing` says of which there is neither.
+    fn of(named: Named, own: Addresses, folder: Option<Own>, missing: &str) -> Result<Self> {
+        let part = |name: &str, named: Option<String>, own: Option<String>| {
+            let is_named = named.is_some();
+            let address = named.or(own).with_context(|| format!("no {name} {missing}"))?;
+            anyhow::Ok(Part { address, is_named })
+        };
         Ok(Self {
-            kafka: named
-                .kafka
-                .or(addresses.kafka)
-                .with_context(|| format!("Kafka {missing}"))?,
-            postgres: named
-                .postgres
-                .or(addresses.postgres)
-                .with_context(|| format!("Postgres {missing}"))?,
-            own: None,
+            kafka: part("Kafka", named.kafka, own.kafka)?,
+            postgres: part("Postgres", named.postgres, own.postgres)?,
+            own: folder,
         })
     }
 
     /// Kafka's bootstrap servers: `host:port`, separated by commas.
     pub(crate) fn kafka(&self) -> &str {
-        &self.kafka
+        &self.kafka.address
     }
 
     /// Postgres as a URL with user, password and database.
     pub(crate) fn postgres(&self) -> &str {
-        &self.postgres
+        &self.postgres.address
     }
 
     /// What a program needs to find the stack.
     pub(crate) fn environment(&self) -> [(&'static str, &str); 2] {
-        [
-            (named::KAFKA, &self.kafka),
-            (named::POSTGRES, &self.postgres),
-        ]
+        [(named::KAFKA, self.kafka()), (named::POSTGRES, self.postgres())]
+    }
+
+    /// Whether Kafka was named by the environment: then what we put there stays.
+    pub(crate) fn kafka_is_named(&self) -> bool {
+        self.kafka.is_named
+    }
+
+    /// Whether Postgres was named by the environment.
+    pub(crate) fn postgres_is_named(&self) -> bool {
+        self.postgres.is_named
+    }
+
+    /// The folder of a private stack, where programs that run on it may keep their files. What is
+    /// started there as a [`Server`] ends with the stack at the latest.
+    pub(crate) fn folder(&self) -> Result<&Folder> {
+        let own = self.own.as_ref().context("only a private stack has a folder")?;
+        Ok(&own.folder)
     }
 
     /// Lets the servers go on when this value goes; `down` stops them.

@@ -28,10 +28,7 @@ pub(crate) struct Named {
 impl Named {
     /// Reads the two variables and makes sure that somebody listens there.
     pub(crate) fn from_environment() -> Result<Self> {
-        let named = Self {
-            kafka: variable(KAFKA),
-            postgres: variable(POSTGRES),
-        };
+        let named = Self { kafka: variable(KAFKA), postgres: variable(POSTGRES) };
         if let Some(kafka) = &named.kafka {
             reach(KAFKA, &kafka_hosts(kafka)?)?;
         }
@@ -45,18 +42,14 @@ impl Named {
     pub(crate) fn announce(&self) {
         for (variable, value) in [(KAFKA, &self.kafka), (POSTGRES, &self.postgres)] {
             if value.is_some() {
-                ui::note(&format!(
-                    "{variable} is set: using the server that it names"
-                ));
+                ui::note(&format!("{variable} is set: using the server that it names"));
             }
         }
     }
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name)
-        .ok()
-        .filter(|value| !value.trim().is_empty())
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn kafka_hosts(list: &str) -> Result<Vec<(String, u16)>> {
@@ -71,22 +64,17 @@ fn kafka_hosts(list: &str) -> Result<Vec<(String, u16)>> {
 }
 
 fn postgres_hosts(url: &str) -> Result<Vec<(String, u16)>> {
-    let config: tokio_postgres::Config = url
-        .parse()
-        .with_context(|| format!("{POSTGRES} is no Postgres URL"))?;
+    let config: tokio_postgres::Config =
+        url.parse().with_context(|| format!("{POSTGRES} is no Postgres URL"))?;
     let ports = config.get_ports();
-    let hosts = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .filter_map(|(index, host)| match host {
-            Host::Tcp(name) => {
-                let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-                Some((name.clone(), port))
-            }
-            #[cfg(unix)]
-            Host::Unix(_) => None,
-        });
+    let hosts = config.get_hosts().iter().enumerate().filter_map(|(index, host)| match host {
+        Host::Tcp(name) => {
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            Some((name.clone(), port))
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => None,
+    });
     Ok(hosts.collect())
 }
 

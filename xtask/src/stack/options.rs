@@ -14,18 +14,12 @@ pub(crate) struct StackOptions {
 impl StackOptions {
     /// A stack on the ports that the binaries use by default, where these are free.
     pub(crate) fn up() -> Self {
-        Self {
-            purpose: Purpose::Up,
-            size: Size::Everyday,
-        }
+        Self { purpose: Purpose::Up, size: Size::Everyday }
     }
 
     /// A stack for one run of this process, on free ports.
     pub(crate) fn private(size: Size) -> Self {
-        Self {
-            purpose: Purpose::Run,
-            size,
-        }
+        Self { purpose: Purpose::Run, size }
     }
 }
 

@@ -25,10 +25,7 @@ pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
         .context("no free port")?;
     let mut ports = [0; N];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener
-            .local_addr()
-            .context("a listener without an address")?
-            .port();
+        *port = listener.local_addr().context("a listener without an address")?.port();
     }
     Ok(ports)
 }

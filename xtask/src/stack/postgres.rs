@@ -32,12 +32,7 @@ pub(crate) fn start(folder: &Folder, binaries: &Path, port: u16, size: Size) -> 
     initdb
         .arg("--pgdata")
         .arg(&place.data)
-        .args([
-            "--username",
-            NAME_IN_POSTGRES,
-            "--auth=trust",
-            "--encoding=UTF8",
-        ])
+        .args(["--username", NAME_IN_POSTGRES, "--auth=trust", "--encoding=UTF8"])
         .args(["--locale=C", "--no-sync"]);
     let mut initdb = server::recorded(folder.path(), "initdb", &initdb);
     run_logged(&mut initdb, &folder.path().join("initdb.log")).context("initdb failed")?;
@@ -97,11 +92,7 @@ impl Place {
         }
         fs::create_dir(&data).with_context(|| format!("cannot make {}", data.display()))?;
         account.take(&data)?;
-        Ok(Self {
-            account,
-            binaries,
-            data,
-        })
+        Ok(Self { account, binaries, data })
     }
 
     fn program(&self, name: &str) -> Command {

@@ -30,11 +30,7 @@ pub(crate) fn create_database(server: &mut Server, port: u16, data: &Path) -> Re
         match runtime.block_on(attempt(port, data)) {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() > until => {
-                bail!(
-                    "{error:#}, for {} s\n{}",
-                    READY_WITHIN.as_secs(),
-                    server.log_tail()
-                )
+                bail!("{error:#}, for {} s\n{}", READY_WITHIN.as_secs(), server.log_tail())
             }
             Err(_) => interrupt::sleep(pause)?,
         }
@@ -44,20 +40,13 @@ pub(crate) fn create_database(server: &mut Server, port: u16, data: &Path) -> Re
 
 async fn attempt(port: u16, data: &Path) -> Result<()> {
     let mut config = Config::new();
-    config
-        .host("127.0.0.1")
-        .port(port)
-        .user(NAME_IN_POSTGRES)
-        .dbname("postgres");
+    config.host("127.0.0.1").port(port).user(NAME_IN_POSTGRES).dbname("postgres");
     let (client, connection) = tokio::time::timeout(CONNECT_WITHIN, config.connect(NoTls))
         .await
         .context("it does not answer")?
         .context("it refuses a connection")?;
     let connection = tokio::spawn(connection);
-    let row = client
-        .query_one("SHOW data_directory", &[])
-        .await
-        .context("it does not answer")?;
+    let row = client.query_one("SHOW data_directory", &[]).await.context("it does not answer")?;
     let found: String = row.try_get(0).context("it has no data folder")?;
     if !same_folder(Path::new(&found), data) {
         bail!("another Postgres listens at its port");
@@ -67,10 +56,7 @@ async fn attempt(port: u16, data: &Path) -> Result<()> {
         .await
         .context("its database cannot be made")?;
     drop(client);
-    connection
-        .await
-        .context("its connection broke off")?
-        .context("its connection broke off")
+    connection.await.context("its connection broke off")?.context("its connection broke off")
 }
 
 /// The same path, or two paths to one folder (a link, a `..`).
@@ -88,9 +74,6 @@ mod tests {
         let here = std::env::temp_dir();
         assert!(same_folder(&here, &here.join(".")));
         assert!(!same_folder(&here, Path::new("/")));
-        assert!(!same_folder(
-            Path::new("/no/such/a"),
-            Path::new("/no/such/b")
-        ));
+        assert!(!same_folder(Path::new("/no/such/a"), Path::new("/no/such/b")));
     }
 }

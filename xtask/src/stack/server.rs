@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -47,8 +47,8 @@ impl std::fmt::Display for Ended {
 impl std::error::Error for Ended {}
 
 impl Server {
-    /// Starts `command` (program and arguments; its working directory counts too) as the server
-    /// `name` of the stack in `folder`. Output goes to `NAME.log`, the pid to `NAME.pid`.
+    /// Starts `command` (program, arguments, environment and working directory) as the server
+    /// `name` of the stack in `folder`. Only with the stack's id in its arguments is it found again. Output goes to `NAME.log`, the pid to `NAME.pid`.
     pub(crate) fn spawn(folder: &Path, name: &str, command: &Command) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let out = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -77,12 +77,39 @@ impl Server {
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait().context("cannot wait for a server")? {
             None => Ok(()),
-            Some(status) => Err(Ended(format!(
-                "the server ended with {status}\n{}",
-                tail(&self.log)
-            ))
-            .into()),
+            Some(status) => {
+                Err(Ended(format!("the server ended with {status}\n{}", tail(&self.log))).into())
+            }
         }
+    }
+
+    /// SIGKILL: it is gone when this returns.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("cannot kill a server")?;
+        self.child.wait().context("cannot wait for a server")?;
+        Ok(())
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub(crate) fn terminate(&self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // An error means that it has ended.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+
+    /// Waits for the end of a server that was asked to; one that doesn't in time is killed.
+    pub(crate) fn wait_until_ended(&mut self) -> Result<ExitStatus> {
+        let until = Instant::now() + STOP_WITHIN;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().context("cannot wait for a server")? {
+                return Ok(status);
+            }
+            std::thread::sleep(GLANCE);
+        }
+        // It may have ended just now.
+        let _ = self.child.kill();
+        self.child.wait().context("cannot wait for a server")
     }
 
     /// The end of its log, for an error.
@@ -91,7 +118,7 @@ impl Server {
     }
 }
 
-/// The same program, arguments and working directory, with the pid in the file `NAME.pid` of the
+/// The same program, arguments, environment and working directory, with the pid in the file `NAME.pid` of the
 /// stack's folder. Also for helpers that end by themselves: a killed run may leave one at work.
 pub(crate) fn recorded(folder: &Path, name: &str, command: &Command) -> Command {
     let mut recorded = Command::new("/bin/sh");
@@ -101,6 +128,12 @@ pub(crate) fn recorded(folder: &Path, name: &str, command: &Command) -> Command 
         .arg(command.get_program())
         .args(command.get_args())
         .current_dir(command.get_current_dir().unwrap_or(folder));
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => recorded.env(name, value),
+            None => recorded.env_remove(name),
+        };
+    }
     recorded
 }
 
@@ -109,12 +142,7 @@ fn pid_file(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn read_pid(file: &Path) -> Option<Pid> {
-    fs::read_to_string(file)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .and_then(Pid::from_raw)
+    fs::read_to_string(file).ok()?.trim().parse().ok().and_then(Pid::from_raw)
 }
 
 /// The servers and helpers of the stack in `folder` that run.
@@ -135,9 +163,7 @@ fn running(folder: &Path, id: &StackId) -> Result<Vec<(Pid, Signal)>> {
         };
         if is_ours(pid, id) {
             // Postgres: SIGINT disconnects its clients, SIGTERM would wait for them.
-            let postgres = path
-                .file_stem()
-                .is_some_and(|stem| stem == super::postgres::NAME);
+            let postgres = path.file_stem().is_some_and(|stem| stem == super::postgres::NAME);
             found.push((pid, if postgres { Signal::INT } else { Signal::TERM }));
         }
     }
@@ -174,11 +200,7 @@ fn wait_until_gone(
 ) -> Vec<(Pid, Signal)> {
     let until = Instant::now() + within;
     loop {
-        let left: Vec<_> = servers
-            .iter()
-            .copied()
-            .filter(|(pid, _)| is_ours(*pid, id))
-            .collect();
+        let left: Vec<_> = servers.iter().copied().filter(|(pid, _)| is_ours(*pid, id)).collect();
         if left.is_empty() || Instant::now() > until {
             return left;
         }
@@ -209,10 +231,7 @@ fn command_line(pid: Pid) -> Option<String> {
 #[cfg(not(target_os = "linux"))]
 fn command_line(pid: Pid) -> Option<String> {
     let pid = pid.as_raw_nonzero().to_string();
-    let output = Command::new("ps")
-        .args(["-ww", "-o", "args=", "-p", &pid])
-        .output()
-        .ok()?;
+    let output = Command::new("ps").args(["-ww", "-o", "args=", "-p", &pid]).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

@@ -19,10 +19,7 @@ pub(crate) fn sweep(paths: &Paths) -> Result<()> {
     })?;
     for folder in left {
         match remove(paths, &folder) {
-            Ok(()) => ui::note(&format!(
-                "cleaned up stack {}, left by a killed run",
-                folder.id()
-            )),
+            Ok(()) => ui::note(&format!("cleaned up stack {}, left by a killed run", folder.id())),
             Err(error) => ui::warn(&format!("stack {} stays: {error:#}", folder.id())),
         }
     }
@@ -76,10 +73,7 @@ pub(crate) fn find_up(paths: &Paths) -> Result<Option<Addresses>> {
 pub(crate) fn down(paths: &Paths) -> Result<bool> {
     let mut found = false;
     for (id, path) in Folder::list(paths)? {
-        if State::load(&path)
-            .unwrap_or_default()
-            .is_some_and(|state| state.is_kept())
-        {
+        if State::load(&path).unwrap_or_default().is_some_and(|state| state.is_kept()) {
             let folder = Folder::claim(id, path)?.context("another run holds the stack of `up`")?;
             let _spinner = ui::spinner("stopping Kafka and Postgres");
             remove(paths, &folder)?;

@@ -1,0 +1,135 @@
+//! `gatelog verify` is clean on what is right, and finds by itself what is not.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use support::{Event, World, swipe};
+
+/// A log with rows, a collision, duplicates and dead letters, all applied.
+async fn applied() -> Result<World> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&["c1", "c2", "c3"]).await?;
+    let mut events: Vec<Event> = (0..300)
+        .map(|i| Event::from(&swipe(["c1", "c2", "c3"][i % 3], "t-hall", i as i64)))
+        .collect();
+    events.push(Event::from(&swipe("c1", "t-hall-2", 0)));
+    events.push(Event::from(&swipe("c1", "t-hall", 0)));
+    events.push(Event::from(&swipe("c1", "t-nowhere", 1_000)));
+    let mut rubbish = Event::from(&swipe("c2", "t-hall", 2_000));
+    rubbish.value = Some(b"rubbish".to_vec());
+    events.push(rubbish);
+    world.log.publish(events).await?;
+    let mut consumer = world.consumer()?;
+    world.caught_up().await?;
+    consumer.terminate().await?;
+    world.verify_clean().await?;
+    Ok(world)
+}
+
+/// What verify says after `sql`: exit code and the kinds of what it found.
+async fn after(world: &World, sql: &str) -> Result<(i32, Value)> {
+    world.db.batch_execute(sql).await?;
+    world.verify().await
+}
+
+#[tokio::test]
+async fn a_deleted_row_is_missing() -> Result<()> {
+    let world = applied().await?;
+    let sql = "DELETE FROM access_log WHERE (log_partition, log_offset) = \
+               (SELECT log_partition, log_offset FROM access_log ORDER BY event_id LIMIT 1)";
+    let place = "SELECT log_partition, log_offset FROM access_log ORDER BY event_id LIMIT 1";
+    let place = world.db.query_one(place, &[]).await?;
+    let (code, report) = after(&world, sql).await?;
+    assert_eq!((code, &report["missing"]), (1, &json!(1)), "{report:#}");
+    let named = json!({"kind": "missing", "partition": place.get::<_, i32>(0),
+                       "offset": place.get::<_, i64>(1), "tables": []});
+    assert!(report["findings"].as_array().is_some_and(|f| f.contains(&named)), "{report:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_altered_row_is_found_whichever_column_it_is() -> Result<()> {
+    let world = applied().await?;
+    let changes = [
+        "card_id = 'c9'",
+        "terminal_id = 't-lab'",
+        "occurred_at = occurred_at + interval '1 hour'",
+        "received_at = received_at + interval '1 second'",
+        "event_id = gen_random_uuid()",
+        "online = NOT online",
+        "direction = 'out'",
+        "age_ms = 7",
+        "terminal_epoch = 0, terminal_seq = 0",
+        "locally_granted = true",
+    ];
+    // Another row for each, so that each must be found.
+    for (i, change) in changes.iter().enumerate() {
+        let sql = format!(
+            "UPDATE access_log a SET {change} FROM \
+             (SELECT log_partition, log_offset FROM access_log ORDER BY log_partition, log_offset OFFSET {i} LIMIT 1) one \
+             WHERE (a.log_partition, a.log_offset) = (one.log_partition, one.log_offset)"
+        );
+        world.db.batch_execute(&sql).await?;
+    }
+    let (code, report) = world.verify().await?;
+    assert_eq!((code, &report["altered"]), (1, &json!(changes.len())), "{report:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_doubled_event_is_found() -> Result<()> {
+    let world = applied().await?;
+    let sql = "INSERT INTO duplicate_event \
+               SELECT log_partition, log_offset, 0, occurred_at, card_id, event_id, decode(repeat('00', 16), 'hex') \
+               FROM access_log ORDER BY event_id LIMIT 1";
+    let (code, report) = after(&world, sql).await?;
+    assert_eq!((code, &report["doubled"]), (1, &json!(1)), "{report:#}");
+    assert_eq!(report["totals_wrong"], json!(1), "the running totals tell it too: {report:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn altered_bytes_of_a_dead_letter_are_found() -> Result<()> {
+    let world = applied().await?;
+    let sql = "UPDATE dead_letter SET value = 'RUBBISH' WHERE reason = 'undecodable'";
+    let (code, report) = after(&world, sql).await?;
+    assert_eq!((code, &report["altered"]), (1, &json!(1)), "{report:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_skipped_offset_is_missing() -> Result<()> {
+    let world = applied().await?;
+    // Somebody moves a partition on by hand, past an event, and makes the totals fit.
+    let places = world.log.publish_swipes(&[swipe("c1", "t-hall", 5_000)]).await?;
+    let sql = format!(
+        "UPDATE consumer_offset SET next_offset = next_offset + 1, rows = rows + 1 \
+         WHERE log_partition = {}",
+        places[0].0
+    );
+    let (code, report) = after(&world, &sql).await?;
+    assert_eq!((code, &report["missing"]), (1, &json!(1)), "{report:#}");
+    assert_eq!(report["findings"][0]["offset"], json!(places[0].1), "{report:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn while_consumers_run_it_proves_what_was_applied() -> Result<()> {
+    let mut world = applied().await?;
+    let _consumer = world.consumer()?;
+    let swipes: Vec<_> = (0..20_000)
+        .map(|i| swipe(["c1", "c2", "c3"][i % 3], "t-hall", 10_000 + i as i64))
+        .collect();
+    let (published, verified) = tokio::join!(world.log.publish_swipes(&swipes), async {
+        let mut reports = Vec::new();
+        for _ in 0..5 {
+            reports.push(world.verify().await?);
+        }
+        anyhow::Ok(reports)
+    });
+    published?;
+    for (code, report) in verified? {
+        assert_eq!((code, &report["ok"]), (0, &json!(true)), "{report:#}");
+    }
+    world.caught_up().await?;
+    world.verify_clean().await
+}

@@ -1,0 +1,164 @@
+//! The figures, for people.
+
+use std::fmt::Display;
+
+use indicatif::HumanCount;
+
+use super::figures::{Consumer, Figures, PublishToRow, Quantiles};
+use super::paint::Stream;
+
+/// Columns that the longest bar takes.
+const BAR_COLUMNS: u64 = 30;
+const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+/// The summary as text. `pace` says so where the upload was held back on purpose.
+pub(crate) fn render(figures: &Figures, seconds: f64, pace: Option<u32>, stream: Stream) -> String {
+    let page = Page { stream };
+    let pace = pace
+        .map_or(String::new(), |rate| format!(", paced at {} a second", HumanCount(rate.into())));
+    let uploaded = format!(
+        "{} uploaded in {seconds:.1} s ({} a second{pace})",
+        page.count(figures.events),
+        HumanCount(figures.uploaded_per_s),
+    );
+    let through = format!(
+        "{} a second from the first one's upload to the last one's row, takeover included",
+        page.count(figures.swipes_per_s)
+    );
+    let became = format!(
+        "{} rows, {} duplicate{}, {} collisions, {} dead letters",
+        page.count(figures.rows),
+        page.count(figures.duplicates),
+        if figures.duplicates == 1 { "" } else { "s" },
+        page.count(figures.collisions),
+        page.count(figures.dead_letters),
+    );
+    let mut text = String::from("\n");
+    text += &page.section("swipes", &[uploaded, through]);
+    text += &page.section("became", &[became]);
+    text += &page.section("decided", &page.decisions(figures));
+    text += &page.section("to row", &page.publish_to_row(figures.publish_to_row_ms.as_ref()));
+    text += &page.section("takeover", &[page.takeover(figures)]);
+    text += &page.section("workers", &page.consumers(figures));
+    text += &page.section("verify", &[page.verify(figures)]);
+    text
+}
+
+struct Page {
+    stream: Stream,
+}
+
+impl Page {
+    /// Lines beside their name.
+    fn section(&self, name: &str, lines: &[String]) -> String {
+        let mut text = String::new();
+        for (index, line) in lines.iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            let name = self.stream.style(format!("{name:<9}")).cyan();
+            text += &format!("  {name} {}\n", line.trim_end());
+        }
+        text
+    }
+
+    fn count(&self, count: u64) -> impl Display {
+        self.stream.style(HumanCount(count).to_string()).bold()
+    }
+
+    fn decisions(&self, figures: &Figures) -> Vec<String> {
+        let mut decisions: Vec<(&str, u64)> = figures
+            .decisions
+            .iter()
+            .map(|(reason, rows)| (reason.as_str(), rows.as_u64().unwrap_or_default()))
+            .collect();
+        decisions.sort_by_key(|&(reason, rows)| (reason != "granted", std::cmp::Reverse(rows)));
+        let all: u64 = decisions.iter().map(|(_, rows)| rows).sum();
+        let width = decisions.iter().map(|(reason, _)| reason.len()).max();
+        let width = width.unwrap_or_default();
+        let line = |&(reason, rows): &(&str, u64)| {
+            let percent = 100.0 * rows as f64 / all.max(1) as f64;
+            let bar = self.stream.style(bar(rows, all));
+            let bar = if reason == "granted" { bar.green() } else { bar.red() };
+            let rows = format!("{:>6}", HumanCount(rows).to_string());
+            let rows = self.stream.style(rows).bold();
+            format!("{reason:<width$}  {rows}  {percent:>4.1} %  {bar}")
+        };
+        decisions.iter().map(line).collect()
+    }
+
+    fn publish_to_row(&self, times: Option<&PublishToRow>) -> Vec<String> {
+        let Some(times) = times else {
+            let why = "not measured: this Postgres has track_commit_timestamp off";
+            return vec![why.to_owned()];
+        };
+        let line = |quantiles: Quantiles, what: &str| {
+            let Quantiles { p50, p99, rows } = quantiles;
+            let [p50, p99] =
+                [p50, p99].map(|ms| self.stream.style(format!("{:>8}", time(ms))).bold());
+            format!("p50 {p50}  p99 {p99}   {} rows {what}", HumanCount(rows))
+        };
+        let mut lines = vec![line(times.usual, "from the gateway to the commit")];
+        lines.extend(
+            times
+                .waited_for_takeover
+                .map(|quantiles| line(quantiles, "that waited for the takeover")),
+        );
+        lines
+    }
+
+    fn takeover(&self, figures: &Figures) -> String {
+        format!(
+            "{} from SIGKILL until the other owned all partitions, {} until nothing waited",
+            self.stream.style(time(figures.takeover_ms)).bold(),
+            self.stream.style(time(figures.caught_up_ms)).bold(),
+        )
+    }
+
+    fn consumers(&self, figures: &Figures) -> Vec<String> {
+        let line = |consumer: &Consumer| {
+            let events = HumanCount(consumer.events).to_string();
+            let events = self.stream.style(format!("{events:>6}")).bold();
+            let partitions = format!(
+                "{:>2} → {:>2} partitions",
+                consumer.partitions, consumer.partitions_at_end
+            );
+            let end = match consumer.batches {
+                Some(batches) => format!("in {} transactions", HumanCount(batches)),
+                None => format!(
+                    "until it was killed, with {} of all uploaded and {} applied",
+                    HumanCount(figures.at_kill.acknowledged),
+                    HumanCount(figures.at_kill.applied)
+                ),
+            };
+            format!("{}  {partitions}  {events} swipes {end}", consumer.name)
+        };
+        figures.consumers.iter().map(line).collect()
+    }
+
+    fn verify(&self, figures: &Figures) -> String {
+        let verify = &figures.verify;
+        let verdict = if verify.ok {
+            self.stream.style("ok").green().bold()
+        } else {
+            self.stream.style("NOT OK").red().bold()
+        };
+        format!(
+            "{verdict}: {} events of the log against the tables, {} missing, {} doubled, {} altered",
+            HumanCount(verify.events),
+            verify.missing,
+            verify.doubled,
+            verify.altered
+        )
+    }
+}
+
+/// A bar of blocks; what there is gets an eighth of a column at least.
+fn bar(part: u64, all: u64) -> String {
+    let eighths = (part * BAR_COLUMNS * 8).div_ceil(all.max(1));
+    let rest = EIGHTHS[(eighths % 8) as usize];
+    format!("{}{rest}", "█".repeat((eighths / 8) as usize))
+}
+
+/// `37 ms`, `6.41 s`.
+fn time(ms: i64) -> String {
+    if ms < 1_000 { format!("{ms} ms") } else { format!("{:.2} s", ms as f64 / 1e3) }
+}
