@@ -74,6 +74,9 @@ impl Writer {
 
     /// Applies one batch, however long Postgres is away.
     async fn step(&mut self, mut batch: Batch, store: &mut Option<Store>) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let started = Instant::now();
         let events = batch.records().count();
         let mut failures: u32 = 0;
@@ -121,10 +124,11 @@ impl Writer {
     fn trouble(&mut self, error: &Error, failures: u32, store: &mut Option<Store>) {
         self.pipeline.metrics.batch_retries.inc();
         if error.class() == Class::Outage {
-            *store = None;
             self.postgres_answers.store(false, Ordering::Relaxed);
         }
-        // Nobody knows how far a failed load came.
+        // Whatever was remembered may be what was wrong: days that were dropped, the oldest day,
+        // plans, permissions half loaded.
+        *store = None;
         self.pipeline.cache.forget();
         // Once at first, then at every doubling: a day's outage is no flood.
         if failures.is_power_of_two() {

@@ -24,7 +24,8 @@ impl Timestamptz {
         match self.0.unix_ms() {
             i64::MIN => i64::MIN,
             i64::MAX => i64::MAX,
-            ms => (ms - POSTGRES_EPOCH_MS) * 1_000,
+            // Beyond 294276 AD Postgres refuses; no checked event comes near.
+            ms => ms.saturating_sub(POSTGRES_EPOCH_MS).saturating_mul(1_000),
         }
     }
 

@@ -251,8 +251,9 @@ fn locate<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Invalid {
             match missing {
                 Some(field) => Invalid::new(field, "is missing"),
                 None => {
-                    let known = !matches!(path.as_str(), "." | "?");
-                    Invalid::new(if known { &path } else { "$" }, problem)
+                    // Keys that we do not know may hold anything, even a card.
+                    let known = path.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                    Invalid::new(if known && path.len() < 32 { &path } else { "$" }, problem)
                 }
             }
         }
@@ -309,6 +310,7 @@ mod tests {
             r#""4242""#,
             r#"{"age_ms":"x, expected 4242 or expected 4242"}"#,
             r#"{"mode":"4242, expected 4242"}"#,
+            r#"{"4242\u0000":x}"#,
             r#"{"card_id":"4242" 4242"#,
         ] {
             let error = Submission::decode(body.as_bytes()).unwrap_err().to_string();

@@ -22,6 +22,14 @@ fn poison() -> Vec<(&'static str, Event)> {
     let stranger = Event::from(&swipe("c1", "t-nowhere", 12));
     vec![
         ("undecodable", spoilt(1, |e| e.value = Some(b"\x00\xff not a swipe".to_vec()))),
+        ("undecodable", spoilt(13, |e| e.value = Some(br#"{"\u0000c1":x}"#.to_vec()))),
+        (
+            "undecodable",
+            spoilt(14, |e| {
+                e.value = Some(b"{}".to_vec());
+                e.timestamp_ms = Some(1);
+            }),
+        ),
         ("undecodable", spoilt(2, |e| e.value = None)),
         ("undecodable", spoilt(3, |e| e.value = Some(Vec::new()))),
         ("undecodable", spoilt(4, |e| e.headers.retain(|(name, _)| name != headers::ID))),

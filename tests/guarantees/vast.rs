@@ -10,9 +10,11 @@ fn demo(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo").join(file)
 }
 
+type ByZoneAndDay = BTreeMap<(String, String), i64>;
+
 /// Swipes by zone and day, and all of them, from the file: the line that stands there twice counts
 /// once.
-fn counted() -> Result<(BTreeMap<(String, String), i64>, usize)> {
+fn counted() -> Result<(ByZoneAndDay, usize)> {
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(demo("prox-fixed.csv"))?;
     let mut seen = std::collections::HashSet::new();

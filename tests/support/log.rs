@@ -6,7 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use schemas::{Millis, Mode, Submission, Swipe, headers};
+use schemas::{Millis, Mode, Nonce, Swipe, derive_event_id, headers};
 
 /// A record to publish, with whatever bytes a test wants.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Event {
     pub headers: Vec<(String, Vec<u8>)>,
     /// Partition; by the key where it is not given.
     pub partition: Option<i32>,
+    /// Kafka's timestamp, in ms since 1970; now where it is not given.
+    pub timestamp_ms: Option<i64>,
 }
 
 impl Event {
@@ -45,6 +47,7 @@ impl From<&Swipe<'_>> for Event {
                 header(headers::CONTENT_TYPE, headers::CONTENT_TYPE_JSON),
             ],
             partition: None,
+            timestamp_ms: None,
         }
     }
 }
@@ -52,20 +55,21 @@ impl From<&Swipe<'_>> for Event {
 /// An offline swipe without a counter, `ms` after 2016-06-01T00:00:00Z; its id is derived, as the
 /// gateway would.
 pub fn swipe(card_id: &str, terminal_id: &str, ms: i64) -> Swipe<'static> {
-    let submission = Submission {
-        event_id: None,
+    let occurred_at = Millis::from_unix_ms(1_464_739_200_000 + ms);
+    let nonce = Nonce::Read { card_id, direction: None, mode: Mode::Offline };
+    Swipe {
+        event_id: derive_event_id(terminal_id, occurred_at, &nonce),
         card_id: card_id.to_owned().into(),
         terminal_id: terminal_id.to_owned().into(),
         terminal_epoch: None,
         terminal_seq: None,
-        occurred_at: Millis::from_unix_ms(1_464_739_200_000 + ms),
+        occurred_at,
         age_ms: None,
+        received_at: Millis::now(),
         direction: None,
         mode: Mode::Offline,
         local_decision: None,
-    };
-    let event_id = submission.event_id().expect("a derived id is always one");
-    submission.into_swipe(event_id, Millis::now())
+    }
 }
 
 /// The log of one test.
@@ -107,6 +111,7 @@ impl Log {
             record.key = event.key.as_deref();
             record.payload = event.value.as_deref();
             record.partition = event.partition;
+            record.timestamp = event.timestamp_ms;
             let sent = self.producer.send_result(record).map_err(|(error, _)| error);
             under_way.push(sent.context("queueing a record")?);
         }
@@ -158,6 +163,7 @@ impl Log {
                         .map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec()))
                         .collect(),
                     partition: Some(message.partition()),
+                    timestamp_ms: message.timestamp().to_millis(),
                 };
                 records.insert((message.partition(), message.offset()), event);
             }

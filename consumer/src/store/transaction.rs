@@ -53,6 +53,10 @@ impl Statements {
     }
 }
 
+/// Kafka timestamps that Postgres can hold: 1970 to 9999.
+const SANE: std::ops::Range<Millis> =
+    Millis::from_unix_ms(0)..Millis::from_unix_ms(253_402_300_800_000);
+
 /// One batch's transaction.
 pub(crate) struct Transaction<'s> {
     inner: tokio_postgres::Transaction<'s>,
@@ -406,9 +410,12 @@ impl<'s> Transaction<'s> {
         let record = &refusal.record;
         let stage = refusal.cause.reason.stage().as_str();
         let id = dead_letter_id(log_id, record.claim.partition, record.offset, stage);
-        let message: String = refusal.cause.message.chars().take(1024).collect();
+        // Text of Postgres holds no NUL.
+        let printable = refusal.cause.message.chars().filter(|c| !c.is_control());
+        let message: String = printable.take(1024).collect();
         let (names, values): (Vec<&[u8]>, Vec<Option<&[u8]>>) = record.headers.iter().unzip();
-        let published_at = record.published_at.map(Timestamptz);
+        // Whoever publishes sets it, to anything.
+        let published_at = record.published_at.filter(|at| SANE.contains(at)).map(Timestamptz);
         let parameters: [&(dyn ToSql + Sync); 11] = [
             &id,
             &record.claim.partition,

@@ -8,7 +8,7 @@ use super::database::Database;
 use super::http;
 use super::programs::Verified;
 use super::services::Services;
-use super::upload::{Kill, Progress, Upload};
+use super::upload::{Kill, Upload};
 use super::{ROWS, SWIPES};
 
 /// The summary, as `--json` prints it.
@@ -33,8 +33,8 @@ pub(crate) struct Figures {
     /// From a swipe's arrival at the gateway to its row's commit; null where Postgres does not keep
     /// the time of commits.
     pub(crate) publish_to_row_ms: Option<PublishToRow>,
-    /// How far it was when the consumer was killed.
-    pub(crate) at_kill: Progress,
+    /// Which consumer was killed, and when.
+    pub(crate) killed: Killed,
     /// From SIGKILL until the other consumer owned all partitions.
     pub(crate) takeover_ms: i64,
     /// From SIGKILL until nothing waited any more.
@@ -66,13 +66,22 @@ pub(crate) struct Quantiles {
     pub(crate) rows: u64,
 }
 
+/// The kill, by the progress at that moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Killed {
+    /// Whom it hit.
+    pub(crate) name: String,
+    /// Swipes that Kafka had acknowledged.
+    pub(crate) acknowledged: u64,
+    /// Swipes that had their outcome.
+    pub(crate) applied: u64,
+}
+
 /// What one consumer did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Consumer {
     /// Its name in the group.
     pub(crate) name: String,
-    /// Whether it was killed.
-    pub(crate) killed: bool,
     /// Partitions that it owned when the one was killed.
     pub(crate) partitions: usize,
     /// Partitions that it owned at the end.
@@ -121,7 +130,11 @@ impl Figures {
             swipes_per_s: (upload.imported.logged as f64 / took_s).round() as u64,
             uploaded_per_s: upload.imported.per_second.round() as u64,
             publish_to_row_ms: publish_to_row(database, upload)?,
-            at_kill: kill.progress,
+            killed: Killed {
+                name: kill.victim.clone(),
+                acknowledged: kill.progress.acknowledged,
+                applied: kill.progress.applied,
+            },
             takeover_ms: ms(upload.taken_over_us - kill.at_us),
             caught_up_ms: ms(upload.caught_up_us - kill.at_us),
             consumers: consumers(services, kill, rows + duplicates + collisions + dead_letters)?,
@@ -195,7 +208,6 @@ fn consumers(services: &Services, kill: &Kill, applied: u64) -> Result<Vec<Consu
     let mut consumers = vec![
         Consumer {
             name: kill.victim.clone(),
-            killed: true,
             partitions: kill.partitions.len(),
             partitions_at_end: 0,
             events: applied.saturating_sub(events),
@@ -203,7 +215,6 @@ fn consumers(services: &Services, kill: &Kill, applied: u64) -> Result<Vec<Consu
         },
         Consumer {
             name: kill.survivor.clone(),
-            killed: false,
             partitions: kill.survivor_partitions,
             partitions_at_end: all,
             events,

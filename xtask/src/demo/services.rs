@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::interrupt;
 use crate::stack::Server;
+use crate::ui;
 
 use super::database::Database;
 use super::http;
@@ -136,6 +137,7 @@ impl Services {
 impl Drop for Services {
     /// Asks all at once to finish their work, and waits for it.
     fn drop(&mut self) {
+        let _spinner = ui::spinner("stopping the gateway and the consumers");
         for service in self.all().filter(|service| !service.is_killed) {
             service.server.terminate();
         }

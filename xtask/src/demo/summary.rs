@@ -17,12 +17,12 @@ pub(crate) fn render(figures: &Figures, seconds: f64, pace: Option<u32>, stream:
     let pace = pace
         .map_or(String::new(), |rate| format!(", paced at {} a second", HumanCount(rate.into())));
     let uploaded = format!(
-        "{} uploaded in {seconds:.1} s ({} a second{pace})",
+        "{} uploaded in {seconds:.1} s: {} a second{pace}; unoptimized build",
         page.count(figures.events),
         HumanCount(figures.uploaded_per_s),
     );
     let through = format!(
-        "{} a second from the first one's upload to the last one's row, takeover included",
+        "{} a second from the first upload to the last row, the takeover included",
         page.count(figures.swipes_per_s)
     );
     let became = format!(
@@ -36,10 +36,10 @@ pub(crate) fn render(figures: &Figures, seconds: f64, pace: Option<u32>, stream:
     let mut text = String::from("\n");
     text += &page.section("swipes", &[uploaded, through]);
     text += &page.section("became", &[became]);
-    text += &page.section("decided", &page.decisions(figures));
+    text += &page.section("decisions", &page.decisions(figures));
     text += &page.section("to row", &page.publish_to_row(figures.publish_to_row_ms.as_ref()));
-    text += &page.section("takeover", &[page.takeover(figures)]);
-    text += &page.section("workers", &page.consumers(figures));
+    text += &page.section("takeover", &page.takeover(figures));
+    text += &page.section("consumers", &page.consumers(figures));
     text += &page.section("verify", &[page.verify(figures)]);
     text
 }
@@ -54,7 +54,7 @@ impl Page {
         let mut text = String::new();
         for (index, line) in lines.iter().enumerate() {
             let name = if index == 0 { name } else { "" };
-            let name = self.stream.style(format!("{name:<9}")).cyan();
+            let name = self.stream.style(format!("{name:<10}")).cyan();
             text += &format!("  {name} {}\n", line.trim_end());
         }
         text
@@ -94,42 +94,43 @@ impl Page {
             let Quantiles { p50, p99, rows } = quantiles;
             let [p50, p99] =
                 [p50, p99].map(|ms| self.stream.style(format!("{:>8}", time(ms))).bold());
-            format!("p50 {p50}  p99 {p99}   {} rows {what}", HumanCount(rows))
+            format!("p50 {p50}  p99 {p99}  from publish to row: {} {what}", HumanCount(rows))
         };
-        let mut lines = vec![line(times.usual, "from the gateway to the commit")];
+        let mut lines = vec![line(times.usual, "rows")];
         lines.extend(
             times
                 .waited_for_takeover
-                .map(|quantiles| line(quantiles, "that waited for the takeover")),
+                .map(|quantiles| line(quantiles, "rows that waited for the takeover")),
         );
         lines
     }
 
-    fn takeover(&self, figures: &Figures) -> String {
-        format!(
-            "{} from SIGKILL until the other owned all partitions, {} until nothing waited",
+    fn takeover(&self, figures: &Figures) -> [String; 2] {
+        let half_way = format!(
+            "SIGKILL to {} with {} swipes uploaded and {} applied",
+            figures.killed.name,
+            HumanCount(figures.killed.acknowledged),
+            HumanCount(figures.killed.applied)
+        );
+        let times = format!(
+            "{} until the other owned its partitions, {} until nothing waited",
             self.stream.style(time(figures.takeover_ms)).bold(),
             self.stream.style(time(figures.caught_up_ms)).bold(),
-        )
+        );
+        [half_way, times]
     }
 
     fn consumers(&self, figures: &Figures) -> Vec<String> {
         let line = |consumer: &Consumer| {
             let events = HumanCount(consumer.events).to_string();
             let events = self.stream.style(format!("{events:>6}")).bold();
-            let partitions = format!(
-                "{:>2} → {:>2} partitions",
-                consumer.partitions, consumer.partitions_at_end
-            );
+            let (from, to) = (consumer.partitions, consumer.partitions_at_end);
             let end = match consumer.batches {
                 Some(batches) => format!("in {} transactions", HumanCount(batches)),
-                None => format!(
-                    "until it was killed, with {} of all uploaded and {} applied",
-                    HumanCount(figures.at_kill.acknowledged),
-                    HumanCount(figures.at_kill.applied)
-                ),
+                None => "until it was killed".to_owned(),
             };
-            format!("{}  {partitions}  {events} swipes {end}", consumer.name)
+            let name = &consumer.name;
+            format!("{name}  {from:>2} → {to:>2} partitions  {events} swipes {end}")
         };
         figures.consumers.iter().map(line).collect()
     }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
-use serde::Serialize;
 
 use crate::interrupt;
 use crate::ui;
@@ -53,7 +52,7 @@ pub(crate) struct Kill {
 }
 
 /// How far it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Swipes that Kafka has acknowledged.
     pub(crate) acknowledged: u64,
@@ -109,7 +108,9 @@ impl Watch<'_> {
         if self.imported.is_none() {
             self.imported = self.import.poll_answer()?;
         }
-        let acknowledged = self.services.acknowledged()?;
+        // A gateway that is too busy to say it is asked again.
+        let acknowledged = self.services.acknowledged();
+        let acknowledged = acknowledged.unwrap_or(self.last.acknowledged);
         let (applied, now_us) = applied(self.database)?;
         self.bars.set(acknowledged, applied);
         let progress = Progress { acknowledged, applied };
