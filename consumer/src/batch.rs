@@ -43,8 +43,8 @@ impl Batch {
             for (claim, gap) in chunk.gaps().iter().filter(|(claim, _)| held.contains(claim)) {
                 extend(*claim, gap.first, gap.end, Some(*gap));
             }
-            for record in chunk.records().filter(|record| held.contains(&record.claim)) {
-                extend(record.claim, record.offset, record.offset + 1, None);
+            for record in chunk.records().filter(|record| held.contains(&record.claim())) {
+                extend(record.claim(), record.offset(), record.offset() + 1, None);
             }
         }
         Self { chunks, parts }
@@ -70,7 +70,12 @@ impl Batch {
         self.chunks
             .iter()
             .flat_map(Chunk::records)
-            .filter(|record| self.holds(record.claim, record.offset))
+            .filter(|record| self.holds(record.claim(), record.offset()))
+    }
+
+    /// The chunks, for their memory to be used again.
+    pub(crate) fn into_chunks(self) -> Vec<Chunk> {
+        self.chunks
     }
 
     /// Leaves out the partitions whose claims were lost meanwhile.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers as _};
-use schemas::Millis;
+use schemas::{Millis, headers};
 use uuid::Uuid;
 
 /// The right to advance one partition, until somebody else claims it.
@@ -25,22 +25,8 @@ pub(crate) struct Gap {
 /// One record as it lies in the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
-    pub(crate) claim: Claim,
-    pub(crate) offset: i64,
-    /// Kafka's timestamp: when it was published. Never decides whether a swipe is live.
-    pub(crate) published_at: Option<Millis>,
-    pub(crate) key: Option<&'a [u8]>,
-    pub(crate) value: Option<&'a [u8]>,
-    pub(crate) headers: Headers<'a>,
-}
-
-/// A record's headers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Headers<'a> {
-    bytes: &'a [u8],
-    slots: &'a [HeaderSlot],
-    /// False where a name is not UTF-8: they could not be read at all.
-    pub(crate) readable: bool,
+    chunk: &'a Chunk,
+    slot: &'a Slot,
 }
 
 /// A few thousand records of any partitions of one writer, in the order they came in.
@@ -53,9 +39,9 @@ pub(crate) struct Chunk {
 }
 
 /// Records a chunk holds at most.
-const RECORDS_MAX: usize = 4_096;
+const RECORDS_MAX: usize = 2_048;
 /// Bytes from which on a chunk takes no more.
-const BYTES_MAX: usize = 4 * 1024 * 1024;
+const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 type Span = Range<u32>;
 
@@ -72,8 +58,15 @@ struct Slot {
 
 #[derive(Debug)]
 struct HeaderSlot {
-    name: Span,
+    name: Name,
     value: Option<Span>,
+}
+
+/// A header's name. Nearly all are of our own, and need no copy.
+#[derive(Debug)]
+enum Name {
+    Known(&'static str),
+    Other(Span),
 }
 
 impl Chunk {
@@ -145,22 +138,20 @@ impl Chunk {
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.slots.iter().map(|slot| Record {
-            claim: slot.claim,
-            offset: slot.offset,
-            published_at: slot.published_at,
-            key: slot.key.as_ref().map(|span| slice(&self.bytes, span)),
-            value: slot.value.as_ref().map(|span| slice(&self.bytes, span)),
-            headers: Headers {
-                bytes: &self.bytes,
-                slots: &self.headers[slot.headers.start as usize..slot.headers.end as usize],
-                readable: slot.headers_readable,
-            },
-        })
+        self.slots.iter().map(|slot| Record { chunk: self, slot })
+    }
+
+    /// Empties it, and keeps its memory for the next records.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.slots.clear();
+        self.headers.clear();
+        self.gaps.clear();
     }
 
     fn push_header(&mut self, name: &str, value: Option<&[u8]>) {
-        let name = self.keep(name.as_bytes());
+        let known = headers::OF_A_SWIPE.into_iter().find(|known| *known == name);
+        let name = known.map_or_else(|| Name::Other(self.keep(name.as_bytes())), Name::Known);
         let value = value.map(|value| self.keep(value));
         self.headers.push(HeaderSlot { name, value });
     }
@@ -196,28 +187,56 @@ impl Chunk {
         self.bytes.extend_from_slice(part);
         start..self.bytes.len() as u32
     }
+
+    fn slice(&self, span: &Span) -> &[u8] {
+        &self.bytes[span.start as usize..span.end as usize]
+    }
 }
 
-impl<'a> Headers<'a> {
-    /// The last header of that name: what Kafka's own clients take where there are several.
-    pub(crate) fn get(&self, name: &str) -> Option<&'a [u8]> {
-        let slot = self
-            .slots
-            .iter()
-            .rev()
-            .find(|slot| slice(self.bytes, &slot.name) == name.as_bytes())?;
-        slot.value.as_ref().map(|span| slice(self.bytes, span))
+impl<'a> Record<'a> {
+    pub(crate) fn claim(&self) -> Claim {
+        self.slot.claim
     }
 
-    /// All of them, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
-        let bytes = self.bytes;
-        self.slots.iter().map(move |slot| {
-            (slice(bytes, &slot.name), slot.value.as_ref().map(|span| slice(bytes, span)))
+    pub(crate) fn offset(&self) -> i64 {
+        self.slot.offset
+    }
+
+    /// Kafka's timestamp: when it was published. Never decides whether a swipe is live.
+    pub(crate) fn published_at(&self) -> Option<Millis> {
+        self.slot.published_at
+    }
+
+    pub(crate) fn key(&self) -> Option<&'a [u8]> {
+        self.slot.key.as_ref().map(|span| self.chunk.slice(span))
+    }
+
+    pub(crate) fn value(&self) -> Option<&'a [u8]> {
+        self.slot.value.as_ref().map(|span| self.chunk.slice(span))
+    }
+
+    /// False where a header's name is not UTF-8: they could not be read at all.
+    pub(crate) fn headers_readable(&self) -> bool {
+        self.slot.headers_readable
+    }
+
+    /// The last header of that name: what Kafka's own clients take where there are several.
+    pub(crate) fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers().rev().find(|(found, _)| *found == name.as_bytes())?.1
+    }
+
+    /// All headers, in order.
+    pub(crate) fn headers(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
+        let chunk = self.chunk;
+        let range = self.slot.headers.start as usize..self.slot.headers.end as usize;
+        chunk.headers[range].iter().map(move |header| {
+            let name = match &header.name {
+                Name::Known(name) => name.as_bytes(),
+                Name::Other(span) => chunk.slice(span),
+            };
+            (name, header.value.as_ref().map(|span| chunk.slice(span)))
         })
     }
-}
-
-fn slice<'a>(bytes: &'a [u8], span: &Span) -> &'a [u8] {
-    &bytes[span.start as usize..span.end as usize]
 }

@@ -46,7 +46,7 @@ pub(crate) fn judge<'e, 'a>(
     cache: &'e Cache,
     liveness: &Liveness,
 ) -> Result<Judged<'e, 'a>, Cause> {
-    let Some(terminal) = cache.terminal(&event.swipe.terminal_id) else {
+    let Some(zone_id) = cache.zone_of(event.terminal) else {
         let message = "terminal_id: no such terminal is registered";
         return Err(Cause::new(DeadLetterReason::UnknownTerminal, message));
     };
@@ -54,11 +54,11 @@ pub(crate) fn judge<'e, 'a>(
         Some(at) => (AsOf::Now, at),
         None => (AsOf::Moment(event.swipe.occurred_at), event.swipe.occurred_at),
     };
-    let credential = cache.credential(&event.swipe.card_id, as_of);
+    let credential = cache.credential(event.card, as_of);
     Ok(Judged {
         event,
-        zone_id: &terminal.zone_id,
+        zone_id,
         live: as_of == AsOf::Now,
-        reasons: access::decide(credential, &terminal.zone_id, at),
+        reasons: access::decide(credential, zone_id, at),
     })
 }

@@ -1,5 +1,6 @@
 //! Bytes to event, or to the reason why not. Pure.
 
+use registry::{Cache, Slot};
 use schemas::{DeadLetterReason, EVENT_BYTES_MAX, Millis, Swipe, headers};
 use uuid::Uuid;
 
@@ -12,6 +13,10 @@ pub(crate) struct Event<'a> {
     pub(crate) swipe: Swipe<'a>,
     /// It carries a replay header: it corrects history and never opens a door.
     pub(crate) replay: bool,
+    /// The card, as the writer's cache numbers it.
+    pub(crate) card: Slot,
+    /// The terminal, likewise.
+    pub(crate) terminal: Slot,
 }
 
 /// Why a record cannot be applied.
@@ -31,11 +36,11 @@ pub(crate) struct Refusal<'a> {
 
 impl Event<'_> {
     pub(crate) fn claim(&self) -> Claim {
-        self.record.claim
+        self.record.claim()
     }
 
     pub(crate) fn offset(&self) -> i64 {
-        self.record.offset
+        self.record.offset()
     }
 }
 
@@ -69,36 +74,41 @@ impl Window {
     }
 }
 
-/// Reads one record of a log with `partitions` partitions.
-pub(crate) fn decode(record: Record<'_>, partitions: i32) -> Result<Event<'_>, Cause> {
-    let value = record.value.ok_or_else(|| Cause::undecodable("the record has no value"))?;
+/// Reads one record of a log with `partitions` partitions, and has its names numbered by `cache`.
+pub(crate) fn decode<'a>(
+    record: Record<'a>,
+    partitions: i32,
+    cache: &mut Cache,
+) -> Result<Event<'a>, Cause> {
+    let value = record.value().ok_or_else(|| Cause::undecodable("the record has no value"))?;
     if value.len() > EVENT_BYTES_MAX {
         let message = format!("the value has {} bytes, may have {EVENT_BYTES_MAX}", value.len());
         return Err(Cause::new(DeadLetterReason::Oversize, message));
     }
-    if !record.headers.readable {
+    if !record.headers_readable() {
         return Err(Cause::undecodable("a header's name is not UTF-8"));
     }
-    if record.headers.get(headers::TYPE) != Some(headers::TYPE_SWIPE_V1.as_bytes()) {
+    if record.header(headers::TYPE) != Some(headers::TYPE_SWIPE_V1.as_bytes()) {
         let message = format!("{} is not {}", headers::TYPE, headers::TYPE_SWIPE_V1);
         return Err(Cause::new(DeadLetterReason::UnknownType, message));
     }
     let swipe = Swipe::decode(value).map_err(|invalid| Cause::undecodable(invalid.to_string()))?;
-    let id = record.headers.get(headers::ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
+    let id = record.header(headers::ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
     if id != Some(swipe.event_id) {
         return Err(Cause::undecodable(format!("{} is not the value's event_id", headers::ID)));
     }
-    if record.key != Some(swipe.card_id.as_bytes()) {
+    if record.key() != Some(swipe.card_id.as_bytes()) {
         let message = "the record's key is not its card_id";
         return Err(Cause::new(DeadLetterReason::WrongKey, message));
     }
     let owed = schemas::partition_of(swipe.card_id.as_bytes(), partitions);
-    if owed != record.claim.partition {
+    if owed != record.claim().partition {
         let message = format!("the key belongs to partition {owed} (murmur2)");
         return Err(Cause::new(DeadLetterReason::WrongPartition, message));
     }
-    let replay = record.headers.get(headers::REPLAY).is_some();
-    Ok(Event { record, swipe, replay })
+    let replay = record.header(headers::REPLAY).is_some();
+    let (card, terminal) = (cache.card(&swipe.card_id), cache.terminal(&swipe.terminal_id));
+    Ok(Event { record, swipe, replay, card, terminal })
 }
 
 #[cfg(test)]
@@ -124,7 +134,8 @@ mod tests {
         let headers = [(headers::TYPE, ce_type.as_bytes()), (headers::ID, id.as_bytes())];
         chunk.push_parts(claim, 5, Some(key), value, &headers);
         let record = chunk.records().next().unwrap();
-        decode(record, 4).err().map(|cause| cause.reason)
+        let mut cache = Cache::new(std::num::NonZeroUsize::MIN);
+        decode(record, 4, &mut cache).err().map(|cause| cause.reason)
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! What each event is to the table: a row, a collision, or a duplicate. Pure.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+use registry::Slot;
 use schemas::Millis;
 use uuid::Uuid;
 
 /// The key of a row: a card has one at each millisecond.
-pub(crate) type Key<'a> = (Millis, Cow<'a, str>);
+pub(crate) type Key = (Millis, Slot);
+
+/// What stands at keys.
+pub(crate) type Standings = HashMap<Key, Standing, RandomState>;
 
 /// What already stands at a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,25 +42,41 @@ pub(crate) enum Outcome {
 }
 
 /// Sorts out events one after the other, in the order of the log.
-#[derive(Debug, Default)]
-pub(crate) struct Fold<'a> {
-    standing: HashMap<Key<'a>, Standing>,
+///
+/// Nearly every event is later than all before it of its card, in the tables or in the batch, and
+/// then it is a row: one comparison. What has stood is only put into a map when the first event
+/// comes that is not.
+#[derive(Debug)]
+pub(crate) struct Fold {
+    standing: Standings,
+    /// By card: the latest moment that anything may stand at.
+    latest: Vec<Millis>,
+    /// Rows that are not in `standing` yet.
+    rows: Vec<(Key, Uuid, i64)>,
 }
 
-impl<'a> Fold<'a> {
-    /// Starts with what the tables hold at the keys that are to come.
-    pub(crate) fn new(standing: HashMap<Key<'a>, Standing>) -> Self {
-        Self { standing }
-    }
-
-    /// Makes room for so many new keys.
-    pub(crate) fn reserve(&mut self, keys: usize) {
-        self.standing.reserve(keys);
+impl Fold {
+    /// Starts with what the tables hold at the keys that are to come; there are so many cards.
+    pub(crate) fn new(standing: Standings, cards: usize) -> Self {
+        let mut latest = vec![Millis::from_unix_ms(i64::MIN); cards];
+        for (at, card) in standing.keys() {
+            latest[card.index()] = latest[card.index()].max(*at);
+        }
+        Self { standing, latest, rows: Vec::new() }
     }
 
     /// What the next event in log order becomes.
-    pub(crate) fn next(&mut self, key: Key<'a>, event_id: Uuid, offset: i64) -> Outcome {
+    pub(crate) fn next(&mut self, key: Key, event_id: Uuid, offset: i64) -> Outcome {
         use std::collections::hash_map::Entry;
+        let latest = &mut self.latest[key.1.index()];
+        if key.0 > *latest {
+            *latest = key.0;
+            self.rows.push((key, event_id, offset));
+            return Outcome::Row;
+        }
+        for (key, event_id, offset) in self.rows.drain(..) {
+            self.standing.insert(key, Standing { event_id, offset, collisions: Vec::new() });
+        }
         let standing = match self.standing.entry(key) {
             Entry::Vacant(free) => {
                 free.insert(Standing { event_id, offset, collisions: Vec::new() });
@@ -79,16 +99,34 @@ impl<'a> Fold<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use proptest::prelude::*;
+    use registry::Cache;
 
     use super::*;
 
-    fn fold(events: &[(i64, u8, u128)], fold: &mut Fold<'static>, from: usize) -> Vec<Outcome> {
-        let outcome = |(i, (ms, card, id)): (usize, &(i64, u8, u128))| {
-            let key = (Millis::from_unix_ms(*ms), Cow::Owned(card.to_string()));
+    fn fold(events: &[(i64, usize, u128)], fold: &mut Fold, from: usize) -> Vec<Outcome> {
+        let slots = slots();
+        let outcome = |(i, (ms, card, id)): (usize, &(i64, usize, u128))| {
+            let key = (Millis::from_unix_ms(*ms), slots[*card]);
             fold.next(key, Uuid::from_u128(*id), (from + i) as i64)
         };
         events.iter().enumerate().map(outcome).collect()
+    }
+
+    fn slots() -> [Slot; 3] {
+        let mut cache = Cache::new(NonZeroUsize::MIN);
+        ["a", "b", "c"].map(|card| cache.card(card))
+    }
+
+    /// All that stands after a batch, as a probe would find it before the next.
+    fn probed(fold: Fold) -> Standings {
+        let mut standing = fold.standing;
+        for (key, event_id, offset) in fold.rows {
+            standing.insert(key, Standing { event_id, offset, collisions: Vec::new() });
+        }
+        standing
     }
 
     proptest! {
@@ -97,14 +135,15 @@ mod tests {
         /// changes nothing.
         #[test]
         fn one_row_a_key_and_one_standing_an_identity(
-            events in prop::collection::vec((0_i64..4, 0_u8..3, 0_u128..5), 0..60), cut in 0_usize..60
+            events in prop::collection::vec((0_i64..4, 0_usize..3, 0_u128..5), 0..60),
+            cut in 0_usize..60
         ) {
-            let whole = fold(&events, &mut Fold::default(), 0);
+            let new = |standing| Fold::new(standing, 3);
+            let whole = fold(&events, &mut new(Standings::default()), 0);
             let cut = cut.min(events.len());
-            let mut in_two = Fold::default();
-            let mut parts = fold(&events[..cut], &mut in_two, 0);
-            let mut resumed = Fold::new(in_two.standing);
-            parts.extend(fold(&events[cut..], &mut resumed, cut));
+            let mut first = new(Standings::default());
+            let mut parts = fold(&events[..cut], &mut first, 0);
+            parts.extend(fold(&events[cut..], &mut new(probed(first)), cut));
             prop_assert_eq!(&whole, &parts);
 
             for (i, (ms, card, id)) in events.iter().enumerate() {

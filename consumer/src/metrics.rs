@@ -107,7 +107,7 @@ impl Metrics {
         let now = Millis::now().unix_ms();
         for judged in sorted.rows.iter().chain(collided) {
             primary[judged.reasons.primary().map_or(DenialReason::ALL.len(), |r| r as usize)] += 1;
-            if let Some(published_at) = judged.event.record.published_at {
+            if let Some(published_at) = judged.event.record.published_at() {
                 seconds.observe(now.saturating_sub(published_at.unix_ms()).max(0) as f64 / 1_000.0);
             }
         }

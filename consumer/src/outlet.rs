@@ -1,6 +1,7 @@
 //! The reader's side of the writers' queues: chunks that fill up, and writers that fall behind.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -15,6 +16,8 @@ use crate::reader::Follow;
 /// All writers' queues.
 pub(crate) struct Outlets {
     outlets: Vec<Outlet>,
+    /// Chunks that the writers have emptied.
+    emptied: Receiver<Chunk>,
     consumer: std::sync::Arc<BaseConsumer<Follow>>,
     topic: String,
 }
@@ -34,6 +37,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 impl Outlets {
     pub(crate) fn new(
         senders: Vec<mpsc::Sender<Chunk>>,
+        emptied: Receiver<Chunk>,
         consumer: std::sync::Arc<BaseConsumer<Follow>>,
         topic: String,
     ) -> Self {
@@ -43,7 +47,7 @@ impl Outlets {
             partitions: BTreeSet::new(),
             blocked: false,
         };
-        Self { outlets: senders.into_iter().map(outlet).collect(), consumer, topic }
+        Self { outlets: senders.into_iter().map(outlet).collect(), emptied, consumer, topic }
     }
 
     /// Gives a partition to the writer that has the fewest.
@@ -81,7 +85,7 @@ impl Outlets {
     /// Hands over whatever is pending and finds room.
     pub(crate) fn hand_over_all(&mut self) {
         for outlet in &mut self.outlets {
-            outlet.try_hand_over();
+            outlet.try_hand_over(&self.emptied);
         }
     }
 
@@ -89,7 +93,7 @@ impl Outlets {
     pub(crate) fn hand_over(&mut self, writer: usize) -> bool {
         let outlet = &mut self.outlets[writer];
         let deadline = Instant::now() + PATIENCE;
-        while !outlet.try_hand_over() {
+        while !outlet.try_hand_over(&self.emptied) {
             if Instant::now() >= deadline {
                 return false;
             }
@@ -112,7 +116,7 @@ impl Outlets {
     pub(crate) fn unblock(&mut self) -> Vec<i32> {
         let mut resumed = Vec::new();
         for outlet in self.outlets.iter_mut().filter(|outlet| outlet.blocked) {
-            if outlet.try_hand_over() {
+            if outlet.try_hand_over(&self.emptied) {
                 outlet.blocked = false;
                 if let Err(error) = self.consumer.resume(&list(&self.topic, &outlet.partitions)) {
                     warn!(%error, "resuming partitions");
@@ -130,21 +134,20 @@ impl Outlets {
 }
 
 impl Outlet {
-    fn try_hand_over(&mut self) -> bool {
+    fn try_hand_over(&mut self, emptied: &Receiver<Chunk>) -> bool {
         if self.pending.is_empty() {
             return true;
         }
-        let Some(sender) = &self.sender else {
-            return true;
-        };
-        match sender.try_send(std::mem::take(&mut self.pending)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(chunk)) => {
-                self.pending = chunk;
-                false
+        let Some(sender) = &self.sender else { return true };
+        match sender.try_reserve() {
+            Ok(place) => {
+                let next = emptied.try_recv().unwrap_or_default();
+                place.send(std::mem::replace(&mut self.pending, next));
+                true
             }
+            Err(TrySendError::Full(())) => false,
             // The writer has ended, and with it soon the process.
-            Err(TrySendError::Closed(_)) => true,
+            Err(TrySendError::Closed(())) => true,
         }
     }
 }

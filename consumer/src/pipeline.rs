@@ -9,7 +9,7 @@
 //! What is judged is judged inside the transaction, in log order; nothing of it is kept if the
 //! transaction is not.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
 use registry::{Cache, Freshness};
@@ -81,16 +81,15 @@ impl Pipeline {
         freshness: Freshness,
     ) -> Result<Try, Error> {
         let (events, mut dead) = self.decode(batch, store).await?;
-        let days = events.iter().map(|event| event.swipe.occurred_at.unix_day()).collect();
-        store.ensure_days(&days).await?;
+        store.ensure_days(events.iter().map(|event| event.swipe.occurred_at.unix_day())).await?;
 
         let mut transaction = store.begin().await?;
         if freshness == Freshness::Current {
             transaction.seal().await?;
         }
-        let cards: HashSet<&str> = events.iter().map(|event| &*event.swipe.card_id).collect();
-        let terminals = events.iter().map(|event| &*event.swipe.terminal_id).collect();
-        self.cache.prepare(transaction.client(), &cards, &terminals, freshness).await?;
+        let cards = events.iter().map(|event| event.card);
+        let terminals = events.iter().map(|event| event.terminal);
+        self.cache.prepare(transaction.client(), cards, terminals, freshness).await?;
         let clock = self.cache.clock().unwrap_or_default();
         let judged = self.judge(&events, &mut dead);
 
@@ -99,7 +98,7 @@ impl Pipeline {
             Fenced::Stopped(stopped) => return Ok(Try::Stopped(stopped)),
         };
         let standing = transaction.probe(&judged, &seen_up_to).await?;
-        let sorted = Sorted::sort(judged, dead, standing);
+        let sorted = Sorted::sort(judged, dead, standing, self.cache.cards_numbered());
         transaction.copy_rows(&sorted.rows, clock).await?;
         transaction.copy_collisions(&sorted.collisions, clock).await?;
         transaction.insert_duplicates(&sorted.duplicates).await?;
@@ -117,13 +116,15 @@ impl Pipeline {
     /// Bytes to events. What lies outside the days that are kept is refused only after a fresh look
     /// at which days those are.
     async fn decode<'b>(
-        &self,
+        &mut self,
         batch: &'b Batch,
         store: &mut Store,
     ) -> Result<(Vec<Event<'b>>, Vec<Refusal<'b>>), Error> {
-        let (mut events, mut dead) = (Vec::new(), Vec::new());
+        let count = batch.records().count();
+        self.cache.begin(count);
+        let (mut events, mut dead) = (Vec::with_capacity(count), Vec::new());
         for record in batch.records() {
-            match decode(record, self.partitions) {
+            match decode(record, self.partitions, &mut self.cache) {
                 Ok(event) => events.push(event),
                 Err(cause) => dead.push(Refusal { record, cause }),
             }
@@ -199,7 +200,7 @@ fn shares<'b>(batch: &'b Batch, judged: &[Judged<'_, '_>], dead: &[Refusal<'_>])
     }
     let mut refused: HashMap<i32, i64> = HashMap::new();
     for refusal in dead {
-        *refused.entry(refusal.record.claim.partition).or_default() += 1;
+        *refused.entry(refusal.record.claim().partition).or_default() += 1;
     }
     let share = |part: &'b Part| Share {
         part,

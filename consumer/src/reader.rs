@@ -134,6 +134,8 @@ pub(crate) struct Reader {
     /// Turns true when the writers have ended.
     pub(crate) writers_done: watch::Receiver<bool>,
     pub(crate) shutdown_timeout: Duration,
+    /// When Kafka was last told how far we are.
+    pub(crate) hinted: Instant,
     /// When a passing error was last worth a line.
     pub(crate) complained: Option<Instant>,
 }
@@ -167,7 +169,7 @@ impl Reader {
 
     fn follow_the_log(&mut self) -> Result<(), Error> {
         let consumer = self.consumer.clone();
-        let mut hinted = Instant::now();
+        let mut messages = 0_u32;
         let mut looked = Instant::now();
         while !*self.stop.borrow() {
             match consumer.poll(self.patience()) {
@@ -179,14 +181,15 @@ impl Reader {
                     looked = Instant::now();
                 }
             }
-            // Under load `poll` always has a message: look up now and then.
+            // Under load `poll` always has a message: look up now and then, and not even at the
+            // clock each time.
+            messages = (messages + 1) % 256;
+            if !self.outlets.is_blocked() && messages != 0 {
+                continue;
+            }
             if self.outlets.is_blocked() || looked.elapsed() > POLL {
                 self.look_around()?;
                 looked = Instant::now();
-            }
-            if hinted.elapsed() > HINT_EVERY {
-                self.hint(CommitMode::Async);
-                hinted = Instant::now();
             }
         }
         Ok(())
@@ -204,6 +207,10 @@ impl Reader {
 
     /// Everything but messages: rebalances, claims that came or went, writers that caught up.
     fn look_around(&mut self) -> Result<(), Error> {
+        if self.hinted.elapsed() > HINT_EVERY {
+            self.hint(CommitMode::Async);
+            self.hinted = Instant::now();
+        }
         while let Some(rebalance) = self.consumer.context().pop() {
             match rebalance {
                 Rebalance::Assign(partitions) => {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::net::TcpListener;
@@ -88,6 +88,9 @@ async fn work(
     let (writers_done, writers_done_seen) = watch::channel(false);
     let mut writers = JoinSet::new();
     let mut senders = Vec::new();
+    // Emptied chunks go back to the reader: their memory has been paid for.
+    let (empties, emptied) =
+        std::sync::mpsc::sync_channel(settings.batch.writers * settings.batch.queue_chunks_max);
     for _ in 0..settings.batch.writers {
         let (sender, chunks) = mpsc::channel(settings.batch.queue_chunks_max);
         senders.push(sender);
@@ -102,6 +105,7 @@ async fn work(
                 metrics.clone(),
             ),
             chunks,
+            empties: empties.clone(),
             postgres_answers: ready.postgres_answers.clone(),
             stop: stop.clone(),
         };
@@ -117,7 +121,7 @@ async fn work(
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {
         assignment: Assignment::new(claimer, settings.retry, Handle::current()),
-        outlets: Outlets::new(senders, consumer.clone(), topic.clone()),
+        outlets: Outlets::new(senders, emptied, consumer.clone(), topic.clone()),
         consumer,
         topic,
         claims,
@@ -127,6 +131,7 @@ async fn work(
         stop: reader_stop_seen,
         writers_done: writers_done_seen,
         shutdown_timeout: Duration::from_millis(settings.batch.shutdown_timeout_ms),
+        hinted: Instant::now(),
         complained: None,
     };
     let reader = spawn_reader(reader)?;

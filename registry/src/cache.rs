@@ -1,23 +1,29 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
 use access::{CardState, Credential};
-use lru::LruCache;
+use foldhash::fast::RandomState;
 use schemas::Millis;
 use tokio_postgres::GenericClient;
 
 use crate::{Error, Timestamptz};
 
-/// What the writers know of cards and terminals, as of one permission clock.
+/// What a writer knows of cards and terminals, as of one permission clock.
 ///
-/// The clock is read first and the rows second: rows may be newer than the clock that the cache
-/// claims, never older, and then the seal of the batch finds that the clock has moved.
+/// Names are numbered once an event; everything after that is an index. The clock is read first and
+/// the rows second: rows may be newer than the clock that the cache claims, never older, and then
+/// the seal of the batch finds that the clock has moved.
 #[derive(Debug)]
 pub struct Cache {
     clock: Option<i64>,
-    cards: LruCache<Box<str>, Vec<CardVersion>>,
-    terminals: HashMap<Box<str>, Option<Terminal>>,
+    cards: Numbered<Vec<CardVersion>>,
+    terminals: Numbered<Option<Box<str>>>,
+    cards_max: usize,
 }
+
+/// Number of a card or terminal, until the next [`Cache::begin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot(u32);
 
 /// How well a cache must know the clock before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +43,6 @@ pub enum AsOf {
     Moment(Millis),
 }
 
-/// A terminal, as registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terminal {
-    /// The zone it guards.
-    pub zone_id: Box<str>,
-}
-
 #[derive(Debug)]
 struct CardVersion {
     since: Millis,
@@ -55,14 +54,43 @@ struct CardVersion {
 const TERMINALS_MAX: usize = 100_000;
 
 impl Cache {
-    /// An empty cache that remembers at most `cards_max` cards, and their history.
+    /// An empty cache that remembers at most `cards_max` cards, and their history, from one batch
+    /// to the next.
     pub fn new(cards_max: NonZeroUsize) -> Self {
-        Self { clock: None, cards: LruCache::new(cards_max), terminals: HashMap::new() }
+        Self {
+            clock: None,
+            cards: Numbered::default(),
+            terminals: Numbered::default(),
+            cards_max: cards_max.get(),
+        }
+    }
+
+    /// Makes room for a batch of `events`; numbers given before are void.
+    pub fn begin(&mut self, events: usize) {
+        if self.cards.len() + events > self.cards_max || self.terminals.len() > TERMINALS_MAX {
+            self.cards = Numbered::default();
+            self.terminals = Numbered::default();
+        }
     }
 
     /// The permission clock that the contents stand for. Before the first load there is none.
     pub fn clock(&self) -> Option<i64> {
         self.clock
+    }
+
+    /// The number of a card, known or not.
+    pub fn card(&mut self, card_id: &str) -> Slot {
+        self.cards.number(card_id)
+    }
+
+    /// The number of a terminal, known or not.
+    pub fn terminal(&mut self, terminal_id: &str) -> Slot {
+        self.terminals.number(terminal_id)
+    }
+
+    /// How many cards have a number: all [`Slot::index`] are below it.
+    pub fn cards_numbered(&self) -> usize {
+        self.cards.len()
     }
 
     /// Loads what the cache lacks of `cards` and `terminals`. Asks Postgres nothing if it has all
@@ -73,20 +101,19 @@ impl Cache {
     pub async fn prepare(
         &mut self,
         client: &impl GenericClient,
-        cards: &HashSet<&str>,
-        terminals: &HashSet<&str>,
+        cards: impl Iterator<Item = Slot> + Clone,
+        terminals: impl Iterator<Item = Slot> + Clone,
         freshness: Freshness,
     ) -> Result<(), Error> {
         let complete = self.clock.is_some()
-            && cards.iter().all(|id| self.cards.contains(*id))
-            && terminals.iter().all(|id| self.terminals.contains_key(*id));
+            && cards.clone().all(|slot| self.cards.get(slot).is_some())
+            && terminals.clone().all(|slot| self.terminals.get(slot).is_some());
         if complete && freshness == Freshness::Optimistic {
-            self.promote(cards);
             return Ok(());
         }
         let clock: i64 =
             client.query_one("SELECT version FROM permission_clock", &[]).await?.get(0);
-        if self.clock != Some(clock) || self.terminals.len() > TERMINALS_MAX {
+        if self.clock != Some(clock) {
             self.forget();
             self.clock = Some(clock);
         }
@@ -94,9 +121,9 @@ impl Cache {
         self.load_terminals(client, terminals).await
     }
 
-    /// What `card_id` was allowed then; `None` if nobody had registered it.
-    pub fn credential(&self, card_id: &str, as_of: AsOf) -> Option<&Credential> {
-        let versions = self.cards.peek(card_id)?;
+    /// What a card was allowed then; `None` if nobody had registered it.
+    pub fn credential(&self, card: Slot, as_of: AsOf) -> Option<&Credential> {
+        let versions = self.cards.get(card)?;
         let found = match as_of {
             AsOf::Now => versions.last().filter(|version| version.until.unix_ms() == i64::MAX),
             AsOf::Moment(at) => {
@@ -106,41 +133,31 @@ impl Cache {
         found.map(|version| &version.credential)
     }
 
-    /// The terminal, if it is registered.
-    pub fn terminal(&self, terminal_id: &str) -> Option<&Terminal> {
-        self.terminals.get(terminal_id)?.as_ref()
+    /// The zone that a terminal guards, if it is registered.
+    pub fn zone_of(&self, terminal: Slot) -> Option<&str> {
+        self.terminals.get(terminal)?.as_deref()
     }
 
-    /// Forgets everything: after an error nobody knows what was loaded.
+    /// Forgets what was loaded: after an error nobody knows how much of it was. Numbers stay.
     pub fn forget(&mut self) {
         self.clock = None;
-        self.cards.clear();
-        self.terminals.clear();
-    }
-
-    /// Keeps what the batch at hand needs from being pushed out by what it loads.
-    fn promote(&mut self, cards: &HashSet<&str>) {
-        for id in cards {
-            self.cards.promote(*id);
-        }
+        self.cards.forget();
+        self.terminals.forget();
     }
 
     async fn load_cards(
         &mut self,
         client: &impl GenericClient,
-        cards: &HashSet<&str>,
+        cards: impl Iterator<Item = Slot>,
     ) -> Result<(), Error> {
-        let missing: Vec<&str> =
-            cards.iter().copied().filter(|id| !self.cards.contains(*id)).collect();
-        self.promote(cards);
+        let missing = self.cards.missing(cards);
         if missing.is_empty() {
             return Ok(());
         }
-        let rows = client.query(include_str!("sql/load_cards.sql"), &[&missing]).await?;
+        let names: Vec<&str> = missing.iter().map(|slot| self.cards.name(*slot)).collect();
+        let rows = client.query(include_str!("sql/load_cards.sql"), &[&names]).await?;
         // That a card is unknown is knowledge too.
-        for id in missing {
-            self.cards.put(id.into(), Vec::new());
-        }
+        missing.iter().for_each(|slot| self.cards.put(*slot, Vec::new()));
         for row in rows {
             let state: &str = row.get("state");
             let zones: Vec<&str> = row.get("zones");
@@ -155,7 +172,8 @@ impl Cache {
                     zones: zones.into_iter().map(Into::into).collect(),
                 },
             };
-            if let Some(versions) = self.cards.peek_mut(row.get::<_, &str>("card_id")) {
+            let slot = self.cards.number(row.get("card_id"));
+            if let Some(versions) = self.cards.get_mut(slot) {
                 versions.push(version);
             }
         }
@@ -165,21 +183,88 @@ impl Cache {
     async fn load_terminals(
         &mut self,
         client: &impl GenericClient,
-        terminals: &HashSet<&str>,
+        terminals: impl Iterator<Item = Slot>,
     ) -> Result<(), Error> {
-        let missing: Vec<&str> =
-            terminals.iter().copied().filter(|id| !self.terminals.contains_key(*id)).collect();
+        let missing = self.terminals.missing(terminals);
         if missing.is_empty() {
             return Ok(());
         }
-        let rows = client.query(include_str!("sql/load_terminals.sql"), &[&missing]).await?;
-        for id in missing {
-            self.terminals.insert(id.into(), None);
-        }
+        let names: Vec<&str> = missing.iter().map(|slot| self.terminals.name(*slot)).collect();
+        let rows = client.query(include_str!("sql/load_terminals.sql"), &[&names]).await?;
+        missing.iter().for_each(|slot| self.terminals.put(*slot, None));
         for row in rows {
-            let terminal = Terminal { zone_id: row.get::<_, &str>("zone_id").into() };
-            self.terminals.insert(row.get::<_, &str>("terminal_id").into(), Some(terminal));
+            let slot = self.terminals.number(row.get("terminal_id"));
+            self.terminals.put(slot, Some(row.get::<_, &str>("zone_id").into()));
         }
         Ok(())
+    }
+}
+
+impl Slot {
+    /// The number, for arrays that run beside the cache.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Names with a number each, and what is known of them.
+#[derive(Debug)]
+struct Numbered<T> {
+    numbers: HashMap<Box<str>, u32, RandomState>,
+    entries: Vec<(Box<str>, Option<T>)>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { numbers: HashMap::default(), entries: Vec::new() }
+    }
+}
+
+impl<T> Numbered<T> {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn number(&mut self, name: &str) -> Slot {
+        if let Some(number) = self.numbers.get(name) {
+            return Slot(*number);
+        }
+        // Bounded by `cards_max` and a batch, far below 2^32.
+        let number = self.entries.len() as u32;
+        self.numbers.insert(name.into(), number);
+        self.entries.push((name.into(), None));
+        Slot(number)
+    }
+
+    fn name(&self, slot: Slot) -> &str {
+        &self.entries[slot.index()].0
+    }
+
+    fn get(&self, slot: Slot) -> Option<&T> {
+        self.entries.get(slot.index())?.1.as_ref()
+    }
+
+    fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.entries.get_mut(slot.index())?.1.as_mut()
+    }
+
+    fn put(&mut self, slot: Slot, value: T) {
+        self.entries[slot.index()].1 = Some(value);
+    }
+
+    fn forget(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.1 = None);
+    }
+
+    /// Those of `slots` of which nothing is known, each once.
+    fn missing(&self, slots: impl Iterator<Item = Slot>) -> Vec<Slot> {
+        let mut asked = vec![false; self.entries.len()];
+        slots
+            .filter(|slot| {
+                let new = self.get(*slot).is_none() && !asked[slot.index()];
+                asked[slot.index()] |= new;
+                new
+            })
+            .collect()
     }
 }

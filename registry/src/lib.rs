@@ -8,7 +8,7 @@ mod timestamptz;
 
 use thiserror::Error;
 
-pub use cache::{AsOf, Cache, Freshness, Terminal};
+pub use cache::{AsOf, Cache, Freshness, Slot};
 pub use timestamptz::Timestamptz;
 
 /// The registry cannot be read.

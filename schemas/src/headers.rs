@@ -27,6 +27,10 @@ pub const DEADLINE: &str = "gatelog-deadline";
 /// How many times this event has been replayed. An event that has it never opens a door.
 pub const REPLAY: &str = "gatelog-replay";
 
+/// The headers that a swipe's record has, or may have.
+pub const OF_A_SWIPE: [&str; 9] =
+    [SPEC_VERSION, ID, SOURCE, TYPE, TIME, CONTENT_TYPE, TRACEPARENT, DEADLINE, REPLAY];
+
 /// The idempotency key's header in HTTP.
 pub const HTTP_KEY: &str = "x-idempotency-key";
 /// Its name in the IETF draft (draft-ietf-httpapi-idempotency-key-header).

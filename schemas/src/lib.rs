@@ -5,6 +5,7 @@
 //! event. Whoever publishes, reads or verifies the log uses these definitions and no others; the
 //! JSON Schemas beside this crate (`schemas/*.schema.json`) are generated from them.
 
+mod canonical_form;
 mod dead_letter;
 mod decision;
 mod digest;

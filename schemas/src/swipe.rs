@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{EVENT_BYTES_MAX, Invalid, Millis, Nonce, check_id, derive_event_id};
+use crate::{EVENT_BYTES_MAX, Invalid, Millis, Nonce, canonical_form, check_id, derive_event_id};
 
 /// Ten years in ms: no terminal keeps a swipe longer.
 const AGE_MS_MAX: u64 = 315_576_000_000;
@@ -157,7 +157,10 @@ impl<'a> Swipe<'a> {
     /// # Errors
     /// Names the first field that is wrong.
     pub fn decode(value: &'a [u8]) -> Result<Self, Invalid> {
-        let swipe: Self = decode(value)?;
+        let swipe = match canonical_form::read(value) {
+            Some(swipe) if value.len() <= EVENT_BYTES_MAX => swipe,
+            _ => decode(value)?,
+        };
         swipe.check()?;
         Ok(swipe)
     }

@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_SCHEMAS=1 cargo test -p schemas` writes the schema files anew.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says so")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ mod encode;
 mod rows;
 mod transaction;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use registry::Timestamptz;
 use schemas::Millis;
@@ -62,9 +62,19 @@ impl Store {
     }
 
     /// Makes the partitions of `access_log` that these days need, in transactions of their own.
-    pub(crate) async fn ensure_days(&mut self, days: &HashSet<i32>) -> Result<(), Error> {
-        let mut missing: Vec<i32> = days.difference(&self.known_days).copied().collect();
-        missing.sort_unstable();
+    pub(crate) async fn ensure_days(
+        &mut self,
+        days: impl Iterator<Item = i32>,
+    ) -> Result<(), Error> {
+        let (mut missing, mut last) = (BTreeSet::new(), None);
+        for day in days {
+            // Neighbours are mostly of one day.
+            if last != Some(day) && !self.known_days.contains(&day) {
+                missing.insert(day);
+            }
+            last = Some(day);
+        }
+        let missing: Vec<i32> = missing.into_iter().collect();
         for days in missing.chunks(DAYS_AT_ONCE) {
             self.client
                 .execute(include_str!("../sql/ensure_days.sql"), &[&days])

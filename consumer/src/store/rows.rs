@@ -1,11 +1,8 @@
 //! The judged events of a batch, sorted by what they become.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use crate::decide::Judged;
-use crate::decode::Refusal;
-use crate::fold::{Fold, Key, Outcome, Standing};
+use crate::decode::{Event, Refusal};
+use crate::fold::{Fold, Key, Outcome, Standings};
 
 /// What a batch writes, by table.
 #[derive(Debug, Default)]
@@ -31,18 +28,19 @@ pub(crate) struct Duplicate<'e, 'a> {
 }
 
 impl<'e, 'a> Sorted<'e, 'a> {
-    /// Folds the events, which come in log order, over what stands in the tables.
+    /// Folds the events, which come in log order and are of so many cards, over what stands in the
+    /// tables.
     pub(crate) fn sort(
         judged: Vec<Judged<'e, 'a>>,
         dead: Vec<Refusal<'a>>,
-        standing: HashMap<Key<'e>, Standing>,
+        standing: Standings,
+        cards: usize,
     ) -> Self {
-        let mut fold = Fold::new(standing);
-        fold.reserve(judged.len());
+        let mut fold = Fold::new(standing, cards);
         let mut sorted = Self { rows: Vec::with_capacity(judged.len()), dead, ..Self::default() };
         for judged in judged {
             let event = judged.event;
-            match fold.next(key(&judged), event.swipe.event_id, event.offset()) {
+            match fold.next(key(event), event.swipe.event_id, event.offset()) {
                 Outcome::Row => sorted.rows.push(judged),
                 Outcome::Collision { row_offset } => {
                     sorted.collisions.push(Collision { judged, row_offset });
@@ -57,7 +55,6 @@ impl<'e, 'a> Sorted<'e, 'a> {
 }
 
 /// The key at which an event has, or would have, its row.
-pub(super) fn key<'e>(judged: &Judged<'e, '_>) -> Key<'e> {
-    let swipe = &judged.event.swipe;
-    (swipe.occurred_at, Cow::Borrowed(&swipe.card_id))
+pub(super) fn key(event: &Event<'_>) -> Key {
+    (event.swipe.occurred_at, event.card)
 }

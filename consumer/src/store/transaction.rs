@@ -1,6 +1,5 @@
 //! The steps of a batch's transaction.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 
@@ -18,9 +17,9 @@ use super::rows::{Collision, Duplicate, key};
 use crate::batch::Part;
 use crate::claim::Loss;
 use crate::decide::Judged;
-use crate::decode::Refusal;
+use crate::decode::{Event, Refusal};
 use crate::error::Error;
-use crate::fold::{Key, Standing};
+use crate::fold::{Standing, Standings};
 
 /// Statements that every batch, or nearly every one, needs.
 pub(crate) struct Statements {
@@ -144,28 +143,31 @@ impl<'s> Transaction<'s> {
 
     /// What stands at the keys of those events that may have come before. One that is later than
     /// all its partition has seen cannot: a key belongs to one partition for ever.
-    pub(crate) async fn probe<'e>(
+    pub(crate) async fn probe(
         &mut self,
-        judged: &[Judged<'e, '_>],
+        judged: &[Judged<'_, '_>],
         seen_up_to: &HashMap<i32, Millis>,
-    ) -> Result<HashMap<Key<'e>, Standing>, Error> {
-        let mut by_day: BTreeMap<i32, Vec<Key<'e>>> = BTreeMap::new();
-        for judged in judged {
-            let seen = seen_up_to.get(&judged.event.claim().partition);
-            if seen.is_none_or(|seen| judged.event.swipe.occurred_at <= *seen) {
-                let day = judged.event.swipe.occurred_at.unix_day();
-                by_day.entry(day).or_default().push(key(judged));
+    ) -> Result<Standings, Error> {
+        let mut by_day: BTreeMap<i32, Vec<&Event<'_>>> = BTreeMap::new();
+        for event in judged.iter().map(|judged| judged.event) {
+            let seen = seen_up_to.get(&event.claim().partition);
+            if seen.is_none_or(|seen| event.swipe.occurred_at <= *seen) {
+                by_day.entry(event.swipe.occurred_at.unix_day()).or_default().push(event);
             }
         }
-        let mut standing = HashMap::new();
-        for (day, keys) in by_day {
+        let mut standing = Standings::default();
+        let mut taken = Vec::new();
+        for (day, events) in by_day {
             let statement = self.probe_of(day).await?;
-            for (key, event_id, offset) in self.find(&statement, &keys).await? {
-                standing.insert(key, Standing { event_id, offset, collisions: Vec::new() });
+            for (event, event_id, offset) in self.find(&statement, &events).await? {
+                let found = Standing { event_id, offset, collisions: Vec::new() };
+                if standing.insert(key(event), found).is_none() {
+                    taken.push(event);
+                }
             }
         }
-        if !standing.is_empty() {
-            self.probe_collisions(&mut standing).await?;
+        if !taken.is_empty() {
+            self.probe_collisions(&taken, &mut standing).await?;
         }
         Ok(standing)
     }
@@ -213,7 +215,7 @@ impl<'s> Transaction<'s> {
         let at: Vec<_> = events().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
         let cards: Vec<&str> = events().map(|event| &*event.swipe.card_id).collect();
         let ids: Vec<Uuid> = events().map(|event| event.swipe.event_id).collect();
-        let digest = |event: &crate::decode::Event<'_>| {
+        let digest = |event: &Event<'_>| {
             digest_of_swipe(event.offset(), &event.swipe).0.to_be_bytes().to_vec()
         };
         let digests: Vec<Vec<u8>> = events().map(digest).collect();
@@ -349,9 +351,9 @@ impl<'s> Transaction<'s> {
         }
         let leaf = leaf(day)?;
         let sql = format!(
-            "SELECT a.occurred_at, a.card_id, a.event_id, a.log_offset \
-             FROM unnest($1::timestamptz[], $2::text[]) AS k (occurred_at, card_id) \
-             JOIN {leaf} a USING (occurred_at, card_id)"
+            "SELECT k.number, a.event_id, a.log_offset \
+             FROM unnest($1::timestamptz[], $2::text[]) WITH ORDINALITY \
+             AS k (occurred_at, card_id, number) JOIN {leaf} a USING (occurred_at, card_id)"
         );
         let statement = self
             .inner
@@ -367,37 +369,36 @@ impl<'s> Transaction<'s> {
 
     async fn probe_collisions(
         &self,
-        standing: &mut HashMap<Key<'_>, Standing>,
+        taken: &[&Event<'_>],
+        standing: &mut Standings,
     ) -> Result<(), Error> {
         let sql = include_str!("../sql/probe_collisions.sql");
         let statement =
             self.inner.prepare(sql).await.map_err(Error::postgres("probing collision"))?;
-        let keys: Vec<Key<'_>> = standing.keys().cloned().collect();
-        for (key, event_id, offset) in self.find(&statement, &keys).await? {
-            if let Some(standing) = standing.get_mut(&key) {
+        for (event, event_id, offset) in self.find(&statement, taken).await? {
+            if let Some(standing) = standing.get_mut(&key(event)) {
                 standing.collisions.push((event_id, offset));
             }
         }
         Ok(())
     }
 
-    /// Runs a probe: what it finds, by the keys it was asked for.
-    async fn find<'k>(
+    /// Runs a probe: what it finds, by the events it was asked for.
+    async fn find<'e, 'a>(
         &self,
         statement: &Statement,
-        keys: &[Key<'k>],
-    ) -> Result<Vec<(Key<'k>, Uuid, i64)>, Error> {
-        let at: Vec<_> = keys.iter().map(|(at, _)| Timestamptz(*at)).collect();
-        let cards: Vec<&str> = keys.iter().map(|(_, card)| &**card).collect();
+        events: &[&'e Event<'a>],
+    ) -> Result<Vec<(&'e Event<'a>, Uuid, i64)>, Error> {
+        let at: Vec<_> = events.iter().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
+        let cards: Vec<&str> = events.iter().map(|event| &*event.swipe.card_id).collect();
         let rows = self
             .inner
             .query(statement, &[&at, &cards])
             .await
             .map_err(Error::postgres("probing keys"))?;
-        let found = rows.iter().map(|row| {
-            let key = (row.get::<_, Timestamptz>(0).0, Cow::Owned(row.get::<_, String>(1)));
-            (key, row.get(2), row.get(3))
-        });
+        let event = |number: i64| usize::try_from(number - 1).ok().and_then(|n| events.get(n));
+        let found =
+            rows.iter().filter_map(|row| Some((*event(row.get(0))?, row.get(1), row.get(2))));
         Ok(found.collect())
     }
 
@@ -407,24 +408,24 @@ impl<'s> Transaction<'s> {
         refusal: &Refusal<'_>,
         log_id: Uuid,
     ) -> Result<u64, tokio_postgres::Error> {
-        let record = &refusal.record;
+        let (record, claim) = (&refusal.record, refusal.record.claim());
         let stage = refusal.cause.reason.stage().as_str();
-        let id = dead_letter_id(log_id, record.claim.partition, record.offset, stage);
+        let id = dead_letter_id(log_id, claim.partition, record.offset(), stage);
         // Text of Postgres holds no NUL.
         let printable = refusal.cause.message.chars().filter(|c| !c.is_control());
         let message: String = printable.take(1024).collect();
-        let (names, values): (Vec<&[u8]>, Vec<Option<&[u8]>>) = record.headers.iter().unzip();
+        let (names, values): (Vec<&[u8]>, Vec<Option<&[u8]>>) = record.headers().unzip();
         // Whoever publishes sets it, to anything.
-        let published_at = record.published_at.filter(|at| SANE.contains(at)).map(Timestamptz);
+        let published_at = record.published_at().filter(|at| SANE.contains(at)).map(Timestamptz);
         let parameters: [&(dyn ToSql + Sync); 11] = [
             &id,
-            &record.claim.partition,
-            &record.offset,
+            &claim.partition,
+            &record.offset(),
             &stage,
             &refusal.cause.reason.as_str(),
             &message,
-            &record.key,
-            &record.value,
+            &record.key(),
+            &record.value(),
             &names,
             &values,
             &published_at,

@@ -56,7 +56,7 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     json: bool,
     /// Upload this many swipes a second at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 }
 
@@ -72,42 +72,47 @@ pub(crate) fn run(paths: &Paths, args: &DemoArgs) -> Result<()> {
     ui::heading("stack");
     let stack = Stack::start(paths, StackOptions::private(Size::Everyday))?;
     let played = Site::create(paths, &stack).and_then(|site| play(&site, args, begun));
-    played.and(stack.stop())
+    let stopped = stack.stop();
+    if played.is_ok() && stopped.is_ok() && !args.once {
+        ui::done("stopped");
+    }
+    played.and(stopped)
 }
 
 fn play(site: &Site, args: &DemoArgs, begun: Instant) -> Result<()> {
     ui::heading("demo");
     prepare(site)?;
     let database = site.connect()?;
-    let mut services = {
-        let _spinner = ui::spinner("starting one gateway and two consumers");
-        Services::start(site, &database)?
-    };
+    let mut services =
+        busy("starting one gateway and two consumers", || Services::start(site, &database))?;
     announce(&database)?;
-    show(site, &mut services, &database, args, begun).map_err(|error| {
-        if error.is::<Interrupted>() {
-            return error;
-        }
-        anyhow::anyhow!("{error:#}\n{}", services.log_tails())
-    })
+    match show(site, &mut services, &database, args, begun) {
+        Err(error) if !error.is::<Interrupted>() => Err(services.with_logs(&error)),
+        outcome => outcome,
+    }
 }
 
 /// Schema, topics, and who may go where.
 fn prepare(site: &Site) -> Result<()> {
-    let _spinner = ui::spinner("setting up schema, topics and permissions");
-    let setup = programs::setup(site)?;
+    let setup = busy("setting up schema and topics", || programs::setup(site))?;
     ui::done(&format!(
         "{} migrations, {} topics of {} partitions",
         setup.migrations_applied,
         setup.topics.len(),
         setup.topics.first().map_or(0, |topic| topic.partitions)
     ));
-    let registered = programs::register(site)?;
+    let registered = busy("registering", || programs::register(site))?;
     ui::done(&format!(
         "{} zones, {} terminals and {} cards registered, in force from 2016-01-01",
         registered.zones.added, registered.terminals.added, registered.cards.added
     ));
     Ok(())
+}
+
+/// Shows a spinner for as long as the work takes.
+fn busy<T>(text: &str, work: impl FnOnce() -> T) -> T {
+    let _spinner = ui::spinner(text);
+    work()
 }
 
 fn announce(database: &Database) -> Result<()> {
@@ -128,10 +133,7 @@ fn show(
 ) -> Result<()> {
     let upload = upload::run(site, services, database, args.rate)?;
     ui::done(&format!("{} swipes applied", HumanCount(upload.imported.logged)));
-    let verified = {
-        let _spinner = ui::spinner("verifying the tables against the log");
-        programs::verify(site)?
-    };
+    let verified = busy("verifying the tables against the log", || programs::verify(site))?;
     let figures = Figures::collect(database, services, &upload, &verified)?;
     let stream = if args.json { Stream::Err } else { Stream::Out };
     if args.json {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow};
 
 use crate::interrupt;
 use crate::stack::Server;
@@ -57,7 +57,8 @@ impl Services {
         while let Some(why) = services.not_ready(database)? {
             if Instant::now() > until {
                 let seconds = READY_WITHIN.as_secs();
-                bail!("after {seconds} s: {why}\n{}", services.log_tails());
+                let error = anyhow!("after {seconds} s: {why}");
+                return Err(services.with_logs(&error));
             }
             interrupt::sleep(GLANCE)?;
         }
@@ -123,10 +124,16 @@ impl Services {
         Ok(http::get(address, "/metrics")?.body)
     }
 
-    /// The ends of all logs, for an error.
-    pub(crate) fn log_tails(&mut self) -> String {
-        let tails: Vec<String> = self.all().map(|service| service.server.log_tail()).collect();
-        tails.join("\n")
+    /// An error with the ends of all logs that it does not quote yet.
+    pub(crate) fn with_logs(&mut self, error: &Error) -> Error {
+        let mut text = format!("{error:#}");
+        for service in self.all() {
+            let tail = service.server.log_tail();
+            if !text.contains(&tail) {
+                text = format!("{text}\n{tail}");
+            }
+        }
+        Error::msg(text)
     }
 
     fn all(&mut self) -> impl Iterator<Item = &mut Service> {

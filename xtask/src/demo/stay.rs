@@ -56,7 +56,7 @@ fn page(site: &Site, services: &Services, database: &Database, stream: Stream) -
     say(
         "a swipe now, and its row",
         &format!(
-            "curl -s {gateway}/v1/swipes -H 'Content-Type: application/json' -d '{{\"card_id\": \
+            "curl -sw '\\n' {gateway}/v1/swipes -H 'Content-Type: application/json' -d '{{\"card_id\": \
              \"{card}\", \"terminal_id\": \"{terminal}\",\n  \"mode\": \"online\", \"age_ms\": 0, \
              \"occurred_at\": \"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'\"}}'\n\
              psql \"$GATELOG_POSTGRES\" -c 'SELECT occurred_at, card_id, zone_id, granted, live, \

@@ -163,3 +163,67 @@ fn bar(part: u64, all: u64) -> String {
 fn time(ms: i64) -> String {
     if ms < 1_000 { format!("{ms} ms") } else { format!("{:.2} s", ms as f64 / 1e3) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::figures::{Killed, Verify};
+    use super::*;
+
+    #[test]
+    fn bars_are_as_long_as_their_part() {
+        assert_eq!(bar(1, 2), "█".repeat(15));
+        assert_eq!(bar(1, 100_000), "▏");
+        assert_eq!(bar(0, 10), "");
+        assert_eq!(bar(0, 0), "");
+    }
+
+    #[test]
+    fn times_read_well() {
+        assert_eq!(time(37), "37 ms");
+        assert_eq!(time(6_414), "6.41 s");
+    }
+
+    #[test]
+    fn everything_has_its_line() {
+        let consumer = |name: &str, batches| Consumer {
+            name: name.to_owned(),
+            partitions: 24,
+            partitions_at_end: 0,
+            events: 7_000,
+            batches,
+        };
+        let decisions = json!({"credential_expired": 2, "granted": 90, "unauthorized": 8});
+        let figures = Figures {
+            events: 101,
+            rows: 100,
+            duplicates: 1,
+            collisions: 0,
+            dead_letters: 0,
+            decisions: decisions.as_object().unwrap().clone(),
+            swipes_per_s: 3_400,
+            uploaded_per_s: 7_000,
+            publish_to_row_ms: None,
+            killed: Killed { name: "consumer-1".to_owned(), acknowledged: 60, applied: 50 },
+            takeover_ms: 6_100,
+            caught_up_ms: 6_200,
+            consumers: vec![consumer("consumer-1", None), consumer("consumer-2", Some(9))],
+            verify: Verify { ok: true, events: 101, missing: 0, doubled: 0, altered: 0 },
+        };
+        let text = render(&figures, 4.04, Some(5_000), Stream::Out);
+        let text = console::strip_ansi_codes(&text);
+        for line in [
+            "  swipes     101 uploaded in 4.0 s: 7,000 a second, paced at 5,000 a second;",
+            "  became     100 rows, 1 duplicate, 0 collisions, 0 dead letters\n",
+            "  decisions  granted                 90  90.0 %",
+            "             unauthorized             8   8.0 %",
+            "  to row     not measured",
+            "  takeover   SIGKILL to consumer-1 with 60 swipes uploaded and 50 applied\n",
+            "consumer-2  24 →  0 partitions   7,000 swipes in 9 transactions\n",
+            "  verify     ok: 101 events of the log against the tables, 0 missing,",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}
