@@ -10,9 +10,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info};
 
-/// librdkafka allocates several times a record; this allocator, for it too, halves what that costs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Turns the log of swipes into rows: one of a group of any number, up to the log's partitions.
 ///
