@@ -1,11 +1,12 @@
 //! Which partitions this member reads, from where, and for which claim.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use resilience::Backoff;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::chunk::Claim;
@@ -37,8 +38,7 @@ struct Wanted {
     id: u64,
     claiming: Claiming,
     /// Those of its partitions that were not revoked meanwhile.
-    partitions: Vec<i32>,
-    cancelled: Arc<AtomicBool>,
+    partitions: watch::Sender<Vec<i32>>,
 }
 
 type Answer = (u64, Result<Vec<Granted>, Error>);
@@ -49,6 +49,8 @@ pub(crate) struct Assignment {
     positions: Vec<Option<Position>>,
     claimer: Arc<Claimer>,
     backoff: Backoff,
+    /// How long one try may take.
+    limit: Duration,
     runtime: Handle,
     under_way: Vec<Wanted>,
     claims_made: u64,
@@ -56,11 +58,17 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    pub(crate) fn new(claimer: Claimer, backoff: Backoff, runtime: Handle) -> Self {
+    pub(crate) fn new(
+        claimer: Claimer,
+        backoff: Backoff,
+        limit: Duration,
+        runtime: Handle,
+    ) -> Self {
         Self {
             positions: Vec::new(),
             claimer: Arc::new(claimer),
             backoff,
+            limit,
             runtime,
             under_way: Vec::new(),
             claims_made: 0,
@@ -88,13 +96,12 @@ impl Assignment {
     pub(crate) fn claim(&mut self, partitions: Vec<i32>, claiming: Claiming) {
         self.claims_made += 1;
         let id = self.claims_made;
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let (claimer, backoff, answer) =
-            (self.claimer.clone(), self.backoff, self.answers.0.clone());
-        let (asked, stop) = (partitions.clone(), cancelled.clone());
-        self.under_way.push(Wanted { id, claiming, partitions, cancelled });
+        let (partitions, wanted) = watch::channel(partitions);
+        let (claimer, answer) = (self.claimer.clone(), self.answers.0.clone());
+        self.under_way.push(Wanted { id, claiming, partitions });
+        let (backoff, limit) = (self.backoff, self.limit);
         self.runtime.spawn(async move {
-            let granted = persist(&claimer, backoff, &asked, &stop).await;
+            let granted = persist(&claimer, backoff, limit, wanted).await;
             // If the reader is gone, so is the process.
             drop(answer.send((id, granted)));
         });
@@ -111,7 +118,8 @@ impl Assignment {
         };
         let wanted = self.under_way.swap_remove(at);
         let mut granted = granted?;
-        granted.retain(|granted| wanted.partitions.contains(&granted.claim.partition));
+        let wanted_still = wanted.partitions.borrow();
+        granted.retain(|granted| wanted_still.contains(&granted.claim.partition));
         Ok(Some((wanted.claiming, granted)))
     }
 
@@ -142,11 +150,8 @@ impl Assignment {
 
     /// A partition was revoked: a claim of it that is under way is of no use.
     pub(crate) fn no_longer_wanted(&mut self, partition: i32) {
-        for wanted in &mut self.under_way {
-            wanted.partitions.retain(|wanted| *wanted != partition);
-            if wanted.partitions.is_empty() {
-                wanted.cancelled.store(true, Ordering::Relaxed);
-            }
+        for wanted in &self.under_way {
+            wanted.partitions.send_modify(|wanted| wanted.retain(|wanted| *wanted != partition));
         }
     }
 }
@@ -155,18 +160,18 @@ impl Assignment {
 async fn persist(
     claimer: &Claimer,
     backoff: Backoff,
-    partitions: &[i32],
-    cancelled: &AtomicBool,
+    limit: Duration,
+    wanted: watch::Receiver<Vec<i32>>,
 ) -> Result<Vec<Granted>, Error> {
-    if partitions.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut failures: u32 = 0;
     loop {
-        if cancelled.load(Ordering::Relaxed) {
+        let partitions = wanted.borrow().clone();
+        if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let error = match claimer.claim(partitions).await {
+        // A claim that hangs would hold up the whole group's rebalance.
+        let claimed = timeout(limit, claimer.claim(&partitions)).await;
+        let error = match claimed.unwrap_or(Err(Error::BatchTimeout(limit.as_millis() as u64))) {
             Ok(granted) => {
                 if failures > 0 {
                     info!(failures, "claiming succeeded");
@@ -175,7 +180,7 @@ async fn persist(
             }
             Err(error) => error,
         };
-        if error.class() == Class::Bug && !matches!(error, Error::Kafka { .. }) {
+        if error.class() == Class::Bug {
             return Err(error);
         }
         failures += 1;
@@ -183,7 +188,7 @@ async fn persist(
             let error = crate::chain(&error);
             warn!(error, failures, "claiming partitions failed; trying again");
         }
-        let delay: Duration = backoff.delay(failures, &mut rand::rng());
+        let delay = backoff.delay(failures, &mut rand::rng());
         tokio::time::sleep(delay).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::chunk::{Chunk, Claim, Gap, Record};
-use crate::claim::Claims;
+use crate::claims::Claims;
 
 /// The records of one transaction.
 #[derive(Debug)]

@@ -40,6 +40,9 @@ pub(crate) struct Chunk {
 
 /// Records a chunk holds at most.
 const RECORDS_MAX: usize = 2_048;
+/// Headers one record may have: a few of ours, a few of others'. A broker would take 100,000, which
+/// cost nothing there and a lot here.
+const HEADERS_MAX: usize = 64;
 /// Bytes from which on a chunk takes no more.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -75,7 +78,7 @@ impl Chunk {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.slots.len() >= RECORDS_MAX || self.bytes.len() >= BYTES_MAX
+        self.slots.len() >= RECORDS_MAX || self.bytes_len() >= BYTES_MAX
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -83,7 +86,7 @@ impl Chunk {
     }
 
     pub(crate) fn bytes_len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.headers.len() * size_of::<HeaderSlot>()
     }
 
     pub(crate) fn gaps(&self) -> &[(Claim, Gap)] {
@@ -101,25 +104,23 @@ impl Chunk {
         // rdkafka panics on a header name that is not UTF-8, which anyone can publish: such a
         // record is to become a dead letter, not the end of this process.
         let copied = catch_unwind(AssertUnwindSafe(|| {
-            for header in message.headers().into_iter().flat_map(|headers| headers.iter()) {
+            let headers = message.headers();
+            if headers.is_some_and(|headers| headers.count() > HEADERS_MAX) {
+                return false;
+            }
+            for header in headers.into_iter().flat_map(|headers| headers.iter()) {
                 self.push_header(header.key, header.value);
             }
+            true
         }));
-        if copied.is_err() {
+        let readable = copied.unwrap_or_default();
+        if !readable {
             self.headers.truncate(first_header);
             self.bytes.truncate(kept);
         }
         let published_at = message.timestamp().to_millis().map(Millis::from_unix_ms);
         let (key, value) = (message.key(), message.payload());
-        self.finish(
-            claim,
-            message.offset(),
-            published_at,
-            key,
-            value,
-            first_header,
-            copied.is_ok(),
-        );
+        self.finish(claim, message.offset(), published_at, key, value, first_header, readable);
     }
 
     /// Puts a record together from its parts.
@@ -141,8 +142,11 @@ impl Chunk {
         self.slots.iter().map(|slot| Record { chunk: self, slot })
     }
 
-    /// Empties it, and keeps its memory for the next records.
+    /// Empties it, and keeps its memory for the next records, unless it has grown out of bounds.
     pub(crate) fn clear(&mut self) {
+        if self.bytes.capacity() > 2 * BYTES_MAX {
+            self.bytes = Vec::new();
+        }
         self.bytes.clear();
         self.slots.clear();
         self.headers.clear();
@@ -215,7 +219,7 @@ impl<'a> Record<'a> {
         self.slot.value.as_ref().map(|span| self.chunk.slice(span))
     }
 
-    /// False where a header's name is not UTF-8: they could not be read at all.
+    /// False where there are more than 64 headers, or one's name is not UTF-8: none is kept.
     pub(crate) fn headers_readable(&self) -> bool {
         self.slot.headers_readable
     }

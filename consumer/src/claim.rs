@@ -1,9 +1,9 @@
 //! Claims: who may advance a partition. Taken in Postgres, because Kafka's group may be of two
 //! minds for a while and a stopped member does not know that it has been replaced.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio_postgres::Client;
@@ -12,92 +12,8 @@ use uuid::Uuid;
 
 use crate::chunk::Claim;
 use crate::error::Error;
-use crate::reader::Follow;
+use crate::follow::Follow;
 use crate::store::{self, Connector};
-
-/// The claims this process holds, shared by reader and writers.
-#[derive(Debug, Default)]
-pub(crate) struct Claims(Mutex<HashMap<i32, Held>>);
-
-#[derive(Debug)]
-struct Held {
-    owner: Uuid,
-    /// Committed up to here.
-    next_offset: i64,
-    lost: Option<(Loss, Instant)>,
-}
-
-/// How a claim was found to be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// Another owner stands in the row.
-    Taken,
-    /// The row is behind what we committed, or gone: the database was put back to an earlier copy.
-    PutBack,
-}
-
-impl Claims {
-    pub(crate) fn hold(&self, claim: Claim, next_offset: i64) {
-        let held = Held { owner: claim.owner, next_offset, lost: None };
-        self.lock().insert(claim.partition, held);
-    }
-
-    pub(crate) fn release(&self, partition: i32) {
-        self.lock().remove(&partition);
-    }
-
-    /// Every claim that is still good.
-    pub(crate) fn held(&self) -> HashSet<Claim> {
-        let held = self.lock();
-        let good = held.iter().filter(|(_, held)| held.lost.is_none());
-        good.map(|(partition, held)| Claim { partition: *partition, owner: held.owner }).collect()
-    }
-
-    /// Marks a claim as lost; one that was replaced meanwhile is left alone.
-    pub(crate) fn lose(&self, claim: Claim, loss: Loss) {
-        if let Some(held) = self.lock().get_mut(&claim.partition)
-            && held.owner == claim.owner
-        {
-            held.lost = Some((loss, Instant::now()));
-        }
-    }
-
-    pub(crate) fn committed(&self, claim: Claim, next_offset: i64) {
-        if let Some(held) = self.lock().get_mut(&claim.partition)
-            && held.owner == claim.owner
-        {
-            held.next_offset = next_offset;
-        }
-    }
-
-    /// Lost partitions that it is time to claim again. Each is returned once.
-    pub(crate) fn due(&self, taken_for: Duration) -> Vec<i32> {
-        let mut held = self.lock();
-        let due: Vec<i32> = held
-            .iter()
-            .filter(|(_, held)| match held.lost {
-                None => false,
-                Some((Loss::PutBack, _)) => true,
-                Some((Loss::Taken, since)) => since.elapsed() >= taken_for,
-            })
-            .map(|(partition, _)| *partition)
-            .collect();
-        for partition in &due {
-            held.remove(partition);
-        }
-        due
-    }
-
-    /// Where each partition's next transaction starts.
-    pub(crate) fn next_offsets(&self) -> HashMap<i32, i64> {
-        self.lock().iter().map(|(partition, held)| (*partition, held.next_offset)).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<i32, Held>> {
-        // Every change is one assignment: a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A claim that was granted.
 #[derive(Debug, Clone, Copy)]

@@ -86,7 +86,7 @@ pub(crate) fn decode<'a>(
         return Err(Cause::new(DeadLetterReason::Oversize, message));
     }
     if !record.headers_readable() {
-        return Err(Cause::undecodable("a header's name is not UTF-8"));
+        return Err(Cause::undecodable("the headers are more than 64, or a name is not UTF-8"));
     }
     if record.header(headers::TYPE) != Some(headers::TYPE_SWIPE_V1.as_bytes()) {
         let message = format!("{} is not {}", headers::TYPE, headers::TYPE_SWIPE_V1);

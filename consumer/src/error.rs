@@ -13,6 +13,9 @@ pub enum Error {
         /// Postgres' own error.
         source: tokio_postgres::Error,
     },
+    /// Postgres takes connections and says nothing.
+    #[error("Postgres did not answer within postgres.connect_timeout_ms = {0} ms")]
+    Unreachable(u64),
     /// A transaction took longer than `batch.timeout_ms`.
     #[error("a batch took longer than batch.timeout_ms = {0} ms")]
     BatchTimeout(u64),
@@ -49,6 +52,9 @@ pub enum Error {
     /// Kafka has no such topic.
     #[error("Kafka has no topic {0}; run `gatelog setup`")]
     NoTopic(String),
+    /// Kafka does not say which cluster it is.
+    #[error("Kafka does not say which cluster it is")]
+    NoCluster,
     /// The database has no tables, or older ones.
     #[error(
         "the database's schema is at version {found}, this program needs {needed}; \
@@ -86,6 +92,8 @@ pub(crate) enum Class {
     Outage,
     /// Somebody was in the way: do the same again soon.
     Contention,
+    /// A row stands where the probe saw none: probe everything, once.
+    KeyTaken,
     /// Anything that is not known to pass: stop and say so, never skip an event.
     Bug,
 }
@@ -103,10 +111,20 @@ impl Error {
 
     pub(crate) fn class(&self) -> Class {
         match self {
+            // A day was dropped since its probe was prepared.
+            Self::Postgres { doing, source }
+                if *doing == PROBING && source.code() == Some(&SqlState::UNDEFINED_TABLE) =>
+            {
+                Class::Contention
+            }
             Self::Postgres { source, .. } | Self::Registry(registry::Error::Postgres(source)) => {
                 class(source)
             }
-            Self::BatchTimeout(_) => Class::Outage,
+            Self::BatchTimeout(_)
+            | Self::Unreachable(_)
+            | Self::Kafka { .. }
+            | Self::NoTopic(_)
+            | Self::NoCluster => Class::Outage,
             _ => Class::Bug,
         }
     }
@@ -132,6 +150,10 @@ fn class(error: &tokio_postgres::Error) -> Class {
         {
             Class::Contention
         }
+        SqlState::UNIQUE_VIOLATION => Class::KeyTaken,
+        // Whether it was committed is not known: the fence of the next try finds out.
+        SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Class::Outage,
+        _ if state.code() == TRANSACTION_TIMEOUT => Class::Outage,
         _ if state.code() == OUTSIDE_KEPT_DAYS => Class::Contention,
         _ => match &state.code()[..2] {
             "08" | "28" | "53" | "57" | "58" => Class::Outage,
@@ -140,5 +162,9 @@ fn class(error: &tokio_postgres::Error) -> Class {
     }
 }
 
+/// SQLSTATE of `transaction_timeout`, new in Postgres 17.
+const TRANSACTION_TIMEOUT: &str = "25P04";
+/// What [`Error::Postgres`] calls the look at what stands already.
+pub(crate) const PROBING: &str = "probing keys";
 /// SQLSTATE of `ensure_day` for a day that is not kept: the oldest day moved meanwhile.
 const OUTSIDE_KEPT_DAYS: &str = "GL001";

@@ -1,6 +1,7 @@
 //! What each event is to the table: a row, a collision, or a duplicate. Pure.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 use registry::Slot;
@@ -10,18 +11,13 @@ use uuid::Uuid;
 /// The key of a row: a card has one at each millisecond.
 pub(crate) type Key = (Millis, Slot);
 
-/// What stands at keys.
-pub(crate) type Standings = HashMap<Key, Standing, RandomState>;
-
-/// What already stands at a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What stands in the tables at the keys of a batch, or comes to stand there by it.
+#[derive(Debug, Default)]
 pub(crate) struct Standing {
-    /// The event that has the row.
-    pub(crate) event_id: Uuid,
-    /// Its offset.
-    pub(crate) offset: i64,
+    /// The event that has the row, and its offset.
+    pub(crate) rows: HashMap<Key, (Uuid, i64), RandomState>,
     /// The events that collided with it, and their offsets.
-    pub(crate) collisions: Vec<(Uuid, i64)>,
+    pub(crate) collisions: HashMap<(Key, Uuid), i64, RandomState>,
 }
 
 /// What an event becomes.
@@ -39,6 +35,10 @@ pub(crate) enum Outcome {
         /// Where it stood first.
         first_offset: i64,
     },
+    /// This very offset has its row: the log is being read again.
+    RowStands,
+    /// This very offset has its collision.
+    CollisionStands,
 }
 
 /// Sorts out events one after the other, in the order of the log.
@@ -48,7 +48,7 @@ pub(crate) enum Outcome {
 /// comes that is not.
 #[derive(Debug)]
 pub(crate) struct Fold {
-    standing: Standings,
+    standing: Standing,
     /// By card: the latest moment that anything may stand at.
     latest: Vec<Millis>,
     /// Rows that are not in `standing` yet.
@@ -57,9 +57,9 @@ pub(crate) struct Fold {
 
 impl Fold {
     /// Starts with what the tables hold at the keys that are to come; there are so many cards.
-    pub(crate) fn new(standing: Standings, cards: usize) -> Self {
+    pub(crate) fn new(standing: Standing, cards: usize) -> Self {
         let mut latest = vec![Millis::from_unix_ms(i64::MIN); cards];
-        for (at, card) in standing.keys() {
+        for (at, card) in standing.rows.keys() {
             latest[card.index()] = latest[card.index()].max(*at);
         }
         Self { standing, latest, rows: Vec::new() }
@@ -67,32 +67,34 @@ impl Fold {
 
     /// What the next event in log order becomes.
     pub(crate) fn next(&mut self, key: Key, event_id: Uuid, offset: i64) -> Outcome {
-        use std::collections::hash_map::Entry;
         let latest = &mut self.latest[key.1.index()];
         if key.0 > *latest {
             *latest = key.0;
             self.rows.push((key, event_id, offset));
             return Outcome::Row;
         }
-        for (key, event_id, offset) in self.rows.drain(..) {
-            self.standing.insert(key, Standing { event_id, offset, collisions: Vec::new() });
-        }
-        let standing = match self.standing.entry(key) {
+        let Standing { rows, collisions } = &mut self.standing;
+        rows.extend(self.rows.drain(..).map(|(key, event_id, offset)| (key, (event_id, offset))));
+        let (row_id, row_offset) = match rows.entry(key) {
             Entry::Vacant(free) => {
-                free.insert(Standing { event_id, offset, collisions: Vec::new() });
+                free.insert((event_id, offset));
                 return Outcome::Row;
             }
-            Entry::Occupied(taken) => taken.into_mut(),
+            Entry::Occupied(taken) => *taken.get(),
         };
-        if standing.event_id == event_id {
-            return Outcome::Duplicate { first_offset: standing.offset };
+        if row_id == event_id {
+            return match row_offset == offset {
+                true => Outcome::RowStands,
+                false => Outcome::Duplicate { first_offset: row_offset },
+            };
         }
-        match standing.collisions.iter().find(|(id, _)| *id == event_id) {
-            Some((_, first_offset)) => Outcome::Duplicate { first_offset: *first_offset },
-            None => {
-                standing.collisions.push((event_id, offset));
-                Outcome::Collision { row_offset: standing.offset }
+        match collisions.entry((key, event_id)) {
+            Entry::Vacant(free) => {
+                free.insert(offset);
+                Outcome::Collision { row_offset }
             }
+            Entry::Occupied(taken) if *taken.get() == offset => Outcome::CollisionStands,
+            Entry::Occupied(taken) => Outcome::Duplicate { first_offset: *taken.get() },
         }
     }
 }
@@ -121,12 +123,24 @@ mod tests {
     }
 
     /// All that stands after a batch, as a probe would find it before the next.
-    fn probed(fold: Fold) -> Standings {
+    fn probed(fold: Fold) -> Standing {
         let mut standing = fold.standing;
-        for (key, event_id, offset) in fold.rows {
-            standing.insert(key, Standing { event_id, offset, collisions: Vec::new() });
-        }
+        standing.rows.extend(fold.rows.into_iter().map(|(key, id, offset)| (key, (id, offset))));
         standing
+    }
+
+    #[test]
+    fn reading_again_finds_everything_standing() {
+        let events = [(1, 0, 1), (1, 0, 2), (1, 0, 1), (2, 1, 3), (1, 0, 2)];
+        let mut first = Fold::new(Standing::default(), 3);
+        let before = fold(&events, &mut first, 0);
+        let again = fold(&events, &mut Fold::new(probed(first), 3), 0);
+        let stands = |outcome: &Outcome| match outcome {
+            Outcome::Row => Outcome::RowStands,
+            Outcome::Collision { .. } => Outcome::CollisionStands,
+            other => *other,
+        };
+        assert_eq!(again, before.iter().map(stands).collect::<Vec<_>>());
     }
 
     proptest! {
@@ -139,9 +153,9 @@ mod tests {
             cut in 0_usize..60
         ) {
             let new = |standing| Fold::new(standing, 3);
-            let whole = fold(&events, &mut new(Standings::default()), 0);
+            let whole = fold(&events, &mut new(Standing::default()), 0);
             let cut = cut.min(events.len());
-            let mut first = new(Standings::default());
+            let mut first = new(Standing::default());
             let mut parts = fold(&events[..cut], &mut first, 0);
             parts.extend(fold(&events[cut..], &mut new(probed(first)), cut));
             prop_assert_eq!(&whole, &parts);

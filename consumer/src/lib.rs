@@ -7,10 +7,12 @@ mod assignment;
 mod batch;
 mod chunk;
 mod claim;
+mod claims;
 mod decide;
 mod decode;
 mod error;
 mod fold;
+mod follow;
 mod metrics;
 mod outlet;
 mod pipeline;
@@ -25,17 +27,23 @@ pub use error::Error;
 pub use run::run;
 pub use settings::Settings;
 
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
+/// An error with its causes, in one line. Of what Postgres reports only message and SQLSTATE: its
+/// detail quotes rows, and so cards.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let part = match error.downcast_ref::<tokio_postgres::error::DbError>() {
+            Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
+            None => error.to_string(),
+        };
         // Some errors repeat their cause in their own words.
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
+        if !text.contains(&part) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text += separator;
+            text += &part;
         }
-        cause = error.source();
+        next = error.source();
     }
     text
 }

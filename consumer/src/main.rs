@@ -10,7 +10,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info};
 
-
 /// Turns the log of swipes into rows: one of a group of any number, up to the log's partitions.
 ///
 /// Every setting has a default that works with `cargo xtask up`. Set others in a TOML file or by
@@ -52,7 +51,7 @@ fn main() -> ExitCode {
     match start(settings, arguments.port_file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(error = format!("{error:#}"), "stopped");
+            error!(error = consumer::chain(error.as_ref()), "stopped");
             ExitCode::FAILURE
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, warn};
 
 use crate::chunk::Chunk;
-use crate::reader::Follow;
+use crate::follow::Follow;
 
 /// All writers' queues.
 pub(crate) struct Outlets {

@@ -17,12 +17,13 @@ use schemas::{DeadLetterReason, Millis};
 use uuid::Uuid;
 
 use crate::batch::{Batch, Part};
-use crate::claim::Claims;
+use crate::claims::Claims;
 use crate::decide::{Judged, Liveness, judge};
 use crate::decode::{Cause, Event, Refusal, decode};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::settings::Decision;
+use crate::start::PartitionCount;
 use crate::store::{Fence, Fenced, Share, Sorted, Store};
 
 /// What a writer needs besides its connection.
@@ -34,6 +35,10 @@ pub(crate) struct Pipeline {
     /// Namespace of ids that are derived from offsets.
     pub(crate) log_id: Uuid,
     pub(crate) metrics: Metrics,
+    /// Probe also what the partition's latest event says cannot be there: it was, once.
+    pub(crate) probe_everything: bool,
+    /// Asks Kafka how many partitions the log has now.
+    pub(crate) count: PartitionCount,
 }
 
 /// How one try of a transaction ended, if Postgres refused nothing.
@@ -44,9 +49,23 @@ enum Try {
 }
 
 impl Pipeline {
-    pub(crate) fn new(decision: Decision, partitions: i32, log_id: Uuid, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        decision: Decision,
+        partitions: i32,
+        log_id: Uuid,
+        metrics: Metrics,
+        count: PartitionCount,
+    ) -> Self {
         let cards_max = NonZeroUsize::new(decision.cached_cards_max).unwrap_or(NonZeroUsize::MIN);
-        Self { cache: Cache::new(cards_max), decision, partitions, log_id, metrics }
+        Self {
+            cache: Cache::new(cards_max),
+            decision,
+            partitions,
+            log_id,
+            metrics,
+            probe_everything: false,
+            count,
+        }
     }
 
     /// Applies a batch, or what of it is still ours: afterwards each of its offsets has its
@@ -97,14 +116,14 @@ impl Pipeline {
             Fenced::Through(seen_up_to) => seen_up_to,
             Fenced::Stopped(stopped) => return Ok(Try::Stopped(stopped)),
         };
-        let standing = transaction.probe(&judged, &seen_up_to).await?;
+        let standing = transaction.probe(&judged, &seen_up_to, self.probe_everything).await?;
         let sorted = Sorted::sort(judged, dead, standing, self.cache.cards_numbered());
         transaction.copy_rows(&sorted.rows, clock).await?;
         transaction.copy_collisions(&sorted.collisions, clock).await?;
         transaction.insert_duplicates(&sorted.duplicates).await?;
         transaction.insert_dead(&sorted.dead, self.log_id).await?;
         transaction.insert_gaps(batch.parts()).await?;
-        transaction.correct_totals(&sorted.collisions, &sorted.duplicates).await?;
+        transaction.correct_totals(&sorted).await?;
         if transaction.seal().await? != clock {
             return Ok(Try::ClockMoved);
         }
@@ -128,6 +147,12 @@ impl Pipeline {
                 Ok(event) => events.push(event),
                 Err(cause) => dead.push(Refusal { record, cause }),
             }
+        }
+        // More partitions would make every second record look misplaced: look before believing it.
+        let misplaced =
+            |refusal: &Refusal<'_>| refusal.cause.reason == DeadLetterReason::WrongPartition;
+        if dead.iter().any(misplaced) {
+            self.count.must_be(self.partitions).await?;
         }
         let now = Millis::now();
         let window = store.window(now);

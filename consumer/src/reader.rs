@@ -4,120 +4,25 @@
 //! No future per message, no timer: it blocks in `poll`, then drains what is queued and hands it
 //! over. A writer that falls behind has its partitions paused, and polling goes on.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::statistics::Statistics;
-use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::assignment::{Assignment, Claiming};
 use crate::chunk::Gap;
-use crate::claim::Claims;
+use crate::claim::Granted;
+use crate::claims::Claims;
 use crate::error::Error;
+use crate::follow::{Follow, Rebalance};
 use crate::metrics::Metrics;
 use crate::outlet::Outlets;
-
-/// What the group asks of us, in the order in which it came.
-#[derive(Debug)]
-pub(crate) enum Rebalance {
-    Assign(Vec<i32>),
-    Revoke(Vec<i32>),
-}
-
-/// Callbacks of librdkafka: each becomes an entry in a list that the reader works off.
-#[derive(Debug)]
-pub(crate) struct Follow {
-    rebalances: Mutex<VecDeque<Rebalance>>,
-    claims: Arc<Claims>,
-    metrics: Metrics,
-    lag: Arc<std::sync::atomic::AtomicI64>,
-    topic: String,
-}
-
-impl Follow {
-    pub(crate) fn new(
-        topic: String,
-        claims: Arc<Claims>,
-        metrics: Metrics,
-        lag: Arc<std::sync::atomic::AtomicI64>,
-    ) -> Self {
-        Self { rebalances: Mutex::default(), claims, metrics, lag, topic }
-    }
-
-    fn push(&self, rebalance: Rebalance) {
-        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push_back(rebalance);
-    }
-
-    fn pop(&self) -> Option<Rebalance> {
-        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-}
-
-impl ClientContext for Follow {
-    fn stats(&self, statistics: Statistics) {
-        let Some(topic) = statistics.topics.get(&self.topic) else {
-            return;
-        };
-        let mut total = 0;
-        for (partition, next) in self.claims.next_offsets() {
-            let Some(ends) = topic.partitions.get(&partition) else {
-                continue;
-            };
-            let lag = (ends.hi_offset - next).max(0);
-            self.metrics.lag.with_label_values(&[&partition.to_string()]).set(lag);
-            total += lag;
-        }
-        self.lag.store(total, Ordering::Relaxed);
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        debug!(?level, facility, message, "librdkafka");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(%error, reason, "librdkafka");
-    }
-}
-
-impl ConsumerContext for Follow {
-    /// Assignments wait until they are claimed in Postgres: `incremental_assign` is called by the
-    /// reader, with the offsets that the claims gave. Revocations are obeyed at once; whatever of
-    /// them is under way is stopped by the fence.
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        err: RDKafkaRespErr,
-        tpl: &mut TopicPartitionList,
-    ) {
-        let partitions: Vec<i32> = tpl.elements().iter().map(|e| e.partition()).collect();
-        if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            return self.push(Rebalance::Assign(partitions));
-        }
-        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
-        let obeyed =
-            if cooperative { consumer.incremental_unassign(tpl) } else { consumer.unassign() };
-        if let Err(error) = obeyed {
-            warn!(%error, "giving partitions back");
-        }
-        self.push(Rebalance::Revoke(partitions));
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            debug!(%error, "the hint for lag tools was not taken");
-        }
-    }
-}
 
 /// The reader's thread.
 pub(crate) struct Reader {
@@ -188,6 +93,8 @@ impl Reader {
                 continue;
             }
             if self.outlets.is_blocked() || looked.elapsed() > POLL {
+                // A writer with little to do must not wait for one with much.
+                self.outlets.hand_over_all();
                 self.look_around()?;
                 looked = Instant::now();
             }
@@ -238,11 +145,7 @@ impl Reader {
         Ok(())
     }
 
-    fn start(
-        &mut self,
-        claiming: Claiming,
-        granted: &[crate::claim::Granted],
-    ) -> Result<(), Error> {
+    fn start(&mut self, claiming: Claiming, granted: &[Granted]) -> Result<(), Error> {
         let mut list = TopicPartitionList::new();
         for granted in granted {
             let partition = granted.claim.partition;
@@ -351,6 +254,12 @@ impl Reader {
         match error {
             KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 return Err(Error::OffsetOutOfRange(error.to_string()));
+            }
+            KafkaError::MessageConsumption(Code::BadMessage | Code::BadCompression) => {
+                return Err(Error::Kafka {
+                    doing: "reading the log: it is damaged",
+                    source: error.clone(),
+                });
             }
             KafkaError::MessageConsumptionFatal(_)
             | KafkaError::MessageConsumption(

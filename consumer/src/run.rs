@@ -12,14 +12,16 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::assignment::Assignment;
-use crate::claim::{Claimer, Claims};
+use crate::claim::Claimer;
+use crate::claims::Claims;
 use crate::error::Error;
+use crate::follow::Follow;
 use crate::metrics::Metrics;
 use crate::outlet::Outlets;
 use crate::pipeline::Pipeline;
-use crate::reader::{Follow, Reader};
+use crate::reader::Reader;
 use crate::settings::{Group, Protocol, Settings};
-use crate::start;
+use crate::start::{self, PartitionCount};
 use crate::store::Connector;
 use crate::writer::Writer;
 
@@ -103,9 +105,11 @@ async fn work(
                 log.partitions,
                 log.log_id,
                 metrics.clone(),
+                PartitionCount { consumer: consumer.clone(), topic: topic.clone() },
             ),
             chunks,
             empties: empties.clone(),
+            session: None,
             postgres_answers: ready.postgres_answers.clone(),
             stop: stop.clone(),
         };
@@ -120,7 +124,12 @@ async fn work(
     };
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {
-        assignment: Assignment::new(claimer, settings.retry, Handle::current()),
+        assignment: Assignment::new(
+            claimer,
+            settings.retry,
+            settings.batch.timeout(),
+            Handle::current(),
+        ),
         outlets: Outlets::new(senders, emptied, consumer.clone(), topic.clone()),
         consumer,
         topic,

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::error::{Class, Error};
-use crate::reader::Follow;
+use crate::follow::Follow;
 use crate::settings::Settings;
 use crate::store::Connector;
 
@@ -54,25 +54,56 @@ pub(crate) async fn log(
     settings: &Settings,
 ) -> Result<Log, Error> {
     let topic = &settings.topic.swipes;
+    let count = PartitionCount { consumer: consumer.clone(), topic: topic.clone() };
     let ask = || async {
-        let (consumer, topic) = (consumer.clone(), topic.clone());
+        let partitions = count.ask().await?;
+        let consumer = consumer.clone();
+        let asked = tokio::task::spawn_blocking(move || consumer.client().fetch_cluster_id(ASK));
+        let cluster_id = asked.await.map_err(|_| Error::Ended("asking Kafka"))?;
+        Ok((cluster_id.ok_or(Error::NoCluster)?, partitions))
+    };
+    let passing =
+        |error: &Error| matches!(error, Error::Kafka { .. } | Error::NoTopic(_) | Error::NoCluster);
+    let (cluster_id, partitions) = wait_for("Kafka", settings, ask, passing).await?;
+    let pin = || pin(connector, settings, &cluster_id, partitions);
+    wait_for("Postgres", settings, pin, |error| error.class() != Class::Bug).await
+}
+
+/// Asks Kafka how many partitions the log has.
+pub(crate) struct PartitionCount {
+    pub(crate) consumer: Arc<BaseConsumer<Follow>>,
+    pub(crate) topic: String,
+}
+
+impl PartitionCount {
+    /// Stops whoever goes on with another count than the log was pinned with: cards would have
+    /// moved away from their order.
+    pub(crate) async fn must_be(&self, pinned: i32) -> Result<(), Error> {
+        match self.ask().await? {
+            found if found == pinned => Ok(()),
+            found => Err(Error::OtherLog {
+                what: "partition count",
+                stored: pinned.to_string(),
+                ours: found.to_string(),
+            }),
+        }
+    }
+
+    async fn ask(&self) -> Result<i32, Error> {
+        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
         tokio::task::spawn_blocking(move || {
             let metadata = consumer
                 .fetch_metadata(Some(&topic), ASK)
                 .map_err(Error::kafka("asking Kafka for the topic"))?;
-            let partitions = metadata.topics().first().map_or(0, |t| t.partitions().len());
-            let cluster_id = consumer.client().fetch_cluster_id(ASK).unwrap_or_default();
-            if partitions == 0 { Err(Error::NoTopic(topic)) } else { Ok((cluster_id, partitions)) }
+            match metadata.topics().first().map_or(0, |found| found.partitions().len()) {
+                0 => Err(Error::NoTopic(topic)),
+                // A topic has a few thousand at the most.
+                count => Ok(count as i32),
+            }
         })
         .await
         .map_err(|_| Error::Ended("asking Kafka"))?
-    };
-    let passing = |error: &Error| matches!(error, Error::Kafka { .. } | Error::NoTopic(_));
-    let (cluster_id, partitions) = wait_for("Kafka", settings, ask, passing).await?;
-    let partitions =
-        i32::try_from(partitions).map_err(|_| Error::Bug(format!("{partitions} partitions")))?;
-    let pin = || pin(connector, settings, &cluster_id, partitions);
-    wait_for("Postgres", settings, pin, |error| error.class() != Class::Bug).await
+    }
 }
 
 /// Pins the database to this log, or finds that it was pinned to another.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::batch::Batch;
 use crate::chunk::Chunk;
-use crate::claim::Claims;
+use crate::claims::Claims;
 use crate::error::{Class, Error};
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;
@@ -28,6 +28,8 @@ pub(crate) struct Writer {
     pub(crate) empties: SyncSender<Chunk>,
     /// Whether Postgres answered last time; for `/readyz`.
     pub(crate) postgres_answers: Arc<AtomicBool>,
+    /// Our last session, which may live on in the server when we have given it up.
+    pub(crate) session: Option<i32>,
     /// Turns true when the process is to end.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -87,8 +89,12 @@ impl Writer {
             let Err(error) = self.try_apply(&mut batch, store).await else {
                 break;
             };
-            if error.class() == Class::Bug {
-                return Err(error);
+            match error.class() {
+                Class::Bug => return Err(error),
+                // The second time it was not what we thought.
+                Class::KeyTaken if self.pipeline.probe_everything => return Err(error),
+                Class::KeyTaken => self.pipeline.probe_everything = true,
+                Class::Outage | Class::Contention => {}
             }
             failures += 1;
             self.trouble(&error, failures, store);
@@ -97,6 +103,7 @@ impl Writer {
             }
             batch.keep_held(&self.claims);
         }
+        self.pipeline.probe_everything = false;
         if failures > 0 {
             info!(failures, "writing goes on");
         }
@@ -122,8 +129,13 @@ impl Writer {
         let applied = timeout(limit, async {
             let store = match store {
                 Some(store) if !store.client().is_closed() => store,
-                _ => store.insert(Store::open(&self.connector).await?),
+                _ => {
+                    // Another session may be another database: a copy of yesterday, a standby.
+                    self.pipeline.cache.forget();
+                    store.insert(Store::open(&self.connector, self.session).await?)
+                }
             };
+            self.session = Some(store.session());
             self.pipeline.apply(batch, store, &self.claims).await
         });
         applied.await.unwrap_or(Err(Error::BatchTimeout(self.settings.batch.timeout_ms)))
@@ -160,7 +172,13 @@ impl Writer {
         let answered = timeout(limit, async {
             match store {
                 Some(store) if !store.client().is_closed() => store.ping().await,
-                _ => Store::open(&self.connector).await.map(|opened| *store = Some(opened)),
+                _ => {
+                    self.pipeline.cache.forget();
+                    let opened = Store::open(&self.connector, self.session).await?;
+                    self.session = Some(opened.session());
+                    *store = Some(opened);
+                    Ok(())
+                }
             }
         });
         let answers = matches!(answered.await, Ok(Ok(())));

@@ -9,6 +9,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
@@ -17,6 +18,8 @@ use crate::{Http, Metrics};
 
 /// Bytes of a connection's buffer, which bounds a request's head.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// How long an answer may lie unread (`TCP_USER_TIMEOUT`, which a closed window runs into too).
+const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// Pause after an `accept` that failed, as it does when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -70,6 +73,13 @@ async fn accept(listener: &TcpListener) -> TcpStream {
                 // Answers are small and waited for.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(%error, "TCP_NODELAY");
+                }
+                // Who asks and does not read the answer would hold a connection for ever.
+                #[cfg(target_os = "linux")]
+                let unread = SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_MAX));
+                #[cfg(target_os = "linux")]
+                if let Err(error) = unread {
+                    debug!(%error, "TCP_USER_TIMEOUT");
                 }
                 return stream;
             }

@@ -25,12 +25,13 @@ impl std::fmt::Display for Digest {
     }
 }
 
-/// The digest of whatever lies at `offset`: of the swipe's fields where the value is one, of the
-/// bytes where it is not. The log and a dead letter's original bytes go through this one function.
+/// The digest of whatever lies at `offset`: of the swipe's fields where the value is one and the key
+/// its card, of key and value as bytes where they are not. The log and a dead letter's original
+/// bytes go through this one function.
 pub fn record(offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Digest {
     match Swipe::decode(value.unwrap_or_default()) {
-        Ok(swipe) => canonical(offset, &swipe),
-        Err(_) => {
+        Ok(swipe) if key == Some(swipe.card_id.as_bytes()) => canonical(offset, &swipe),
+        _ => {
             let mut hash = Xxh3::new();
             hash.update(&[0]);
             hash.update(&offset.to_le_bytes());
@@ -102,8 +103,9 @@ mod tests {
     fn the_way_the_json_is_written_does_not_matter_and_each_field_does() {
         let one = record(7, Some(b"c1"), Some(SWIPE.as_bytes()));
         let spaced = SWIPE.replace(',', " , ").replace("00.000Z", "00Z");
-        assert_eq!(record(7, None, Some(spaced.as_bytes())), one);
-        assert_ne!(record(8, None, Some(SWIPE.as_bytes())), one);
+        assert_eq!(record(7, Some(b"c1"), Some(spaced.as_bytes())), one);
+        assert_ne!(record(8, Some(b"c1"), Some(SWIPE.as_bytes())), one);
+        assert_ne!(record(7, Some(b"c2"), Some(SWIPE.as_bytes())), one);
         for (from, to) in [
             ("9e11", "9e12"),
             ("\"c1\"", "\"c2\""),
@@ -119,7 +121,8 @@ mod tests {
         ] {
             let changed = SWIPE.replace(from, to);
             assert_ne!(changed, SWIPE);
-            assert_ne!(record(7, None, Some(changed.as_bytes())), one, "{from} -> {to}");
+            let key = if to == "\"c2\"" { b"c2" } else { b"c1" };
+            assert_ne!(record(7, Some(key), Some(changed.as_bytes())), one, "{from} -> {to}");
         }
     }
 

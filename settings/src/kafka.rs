@@ -81,6 +81,10 @@ impl SecurityProtocol {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
 
+    const fn has_tls(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Plaintext => "plaintext",
@@ -122,6 +126,20 @@ impl Kafka {
                 return Err(Error::value("kafka.sasl_username", "is needed with a SASL protocol"));
             }
             _ => {}
+        }
+        // What would be ignored would be missed: refused by name.
+        let (tls, sasl) = (self.security_protocol.has_tls(), self.security_protocol.has_sasl());
+        for (key, set, used) in [
+            ("kafka.sasl_username", self.sasl_username.is_some(), sasl),
+            ("kafka.sasl_password", !self.sasl_password.is_empty(), sasl),
+            ("kafka.ssl_ca_file", self.ssl_ca_file.is_some(), tls),
+            ("kafka.ssl_certificate_file", self.ssl_certificate_file.is_some(), tls),
+            ("kafka.ssl_key_file", self.ssl_key_file.is_some(), tls),
+        ] {
+            if set && !used {
+                let problem = "contradicts kafka.security_protocol, which makes no use of it";
+                return Err(Error::value(key, problem));
+            }
         }
         if self.ssl_certificate_file.is_some() != self.ssl_key_file.is_some() {
             let problem = "kafka.ssl_certificate_file and kafka.ssl_key_file come together";

@@ -184,6 +184,8 @@ mod tests {
     fn defaults_are_valid_and_the_environment_overrides_them() {
         let sample = from_env(&[
             ("GATELOG_KAFKA", "k1:9092"),
+            ("GATELOG_SAMPLE_KAFKA__SECURITY_PROTOCOL", "SASL_SSL"),
+            ("GATELOG_SAMPLE_KAFKA__SASL_MECHANISM", "SCRAM-SHA-256"),
             ("GATELOG_SAMPLE_KAFKA__SASL_USERNAME", "4711"),
             ("GATELOG_SAMPLE_POSTGRES__CONNECT_TIMEOUT_MS", "1234"),
             ("GATELOG_OTHER_THING", "x"),
@@ -204,6 +206,9 @@ mod tests {
             ("GATELOG_SAMPLE_POSTGRES__CONNECT_TIMEOUT_MS", "0", "postgres.connect_timeout_ms"),
             ("GATELOG_SAMPLE_KAFKA__SECURITY_PROTOCOL", "tls", "kafka.security_protocol"),
             ("GATELOG_SAMPLE_KAFKA__SASL_MECHANISM", "PLAIN", "kafka.sasl_mechanism"),
+            ("GATELOG_SAMPLE_KAFKA__SASL_USERNAME", "me", "kafka.sasl_username"),
+            ("GATELOG_SAMPLE_KAFKA__SSL_CA_FILE", "/ca.pem", "kafka.ssl_ca_file"),
+            ("GATELOG_POSTGRES", "postgres://me@db/x?sslmode=require", "postgres.url"),
             ("GATELOG_KAFKA", "", "kafka.brokers"),
             ("GATELOG_POSTGRES", "mysql://x", "postgres.url"),
         ] {
@@ -222,7 +227,9 @@ mod tests {
             ("GATELOG_SAMPLE_KAFKA__SASL_PASSWORD", "hunter2"),
         ])
         .unwrap();
-        let text = format!("{}{sample:?}", print(&sample).unwrap());
+        let other = "postgres://me@db/gatelog?password=hunter2";
+        let hidden = print(&from_env(&[("GATELOG_POSTGRES", other)]).unwrap()).unwrap();
+        let text = format!("{}{sample:?}{hidden}", print(&sample).unwrap());
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("***"), "{text}");
     }

@@ -12,8 +12,13 @@ pub const FILTER_VARIABLE: &str = "GATELOG_LOG";
 /// Levels come from `GATELOG_LOG` (`info` where it is not set). Call it once, first thing in
 /// `main`; a second call changes nothing.
 pub fn init() {
-    let filter =
-        EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = match std::env::var(FILTER_VARIABLE) {
+        Ok(text) => EnvFilter::try_new(&text).unwrap_or_else(|error| {
+            eprintln!("{FILTER_VARIABLE}: {error}; using `info`");
+            EnvFilter::new("info")
+        }),
+        Err(_) => EnvFilter::new("info"),
+    };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if std::io::stderr().is_terminal() {
         builder.compact().try_init()

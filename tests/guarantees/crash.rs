@@ -61,6 +61,42 @@ async fn disordered(world: &World) -> Result<i64> {
 }
 
 #[tokio::test]
+async fn stopped_in_mid_transaction_it_does_not_hold_its_partitions() -> Result<()> {
+    let mut world = World::new(2).await?;
+    world.open_the_hall(&CARDS).await?;
+    let mut sleeper = world.consumer()?;
+    sleeper.ready().await?;
+    let swipes: Vec<_> =
+        (0..200).map(|i| swipe(CARDS[i % CARDS.len()], "t-hall", i as i64)).collect();
+    let mut places = world.log.publish_swipes(&swipes[..100]).await?;
+    world.caught_up().await?;
+
+    // Its next batch gets past the fence, to where it wants to write, and no further.
+    world.db.batch_execute("BEGIN; LOCK TABLE access_log IN SHARE MODE").await?;
+    places.extend(world.log.publish_swipes(&swipes[100..]).await?);
+    let watch = world.another_session().await?;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND wait_event_type = 'Lock' AND query LIKE 'COPY access_log%'";
+    eventually("a batch waits in mid-transaction", async || {
+        let waiting: i64 = watch.query_one(waiting, &[]).await?.get(0);
+        Ok((waiting > 0).then_some(()))
+    })
+    .await?;
+    sleeper.signal("STOP")?;
+    world.db.batch_execute("COMMIT").await?;
+
+    // Its session stays open, waits for data that never comes, and holds the partition's row.
+    let successor = world.consumer()?;
+    let totals = world.caught_up().await?;
+    assert_eq!(totals.rows, 200, "{totals:?}");
+    successor.says("held a claimed partition for too long; ended it").await?;
+    sleeper.signal("CONT")?;
+    places.extend(world.log.publish_swipes(&[swipe("c1", "t-hall", 5_000)]).await?);
+    world.caught_up().await?;
+    world.each_has_one_outcome(&places).await
+}
+
+#[tokio::test]
 async fn stopped_beyond_the_session_and_woken_again() -> Result<()> {
     let mut world = World::new(4).await?;
     world.open_the_hall(&CARDS).await?;

@@ -32,6 +32,12 @@ fn poison() -> Vec<(&'static str, Event)> {
         ),
         ("undecodable", spoilt(2, |e| e.value = None)),
         ("undecodable", spoilt(3, |e| e.value = Some(Vec::new()))),
+        (
+            "undecodable",
+            spoilt(15, |e| {
+                e.headers.extend((0..65).map(|i| (format!("x-{i}"), b"x".to_vec())));
+            }),
+        ),
         ("undecodable", spoilt(4, |e| e.headers.retain(|(name, _)| name != headers::ID))),
         ("unknown_type", spoilt(5, |e| e.headers.clear())),
         ("oversize", spoilt(6, |e| e.value = Some(vec![b'x'; 100_000]))),
@@ -88,6 +94,7 @@ async fn neighbours_go_through_and_the_bytes_are_kept() -> Result<()> {
         let kept: Vec<_> = names.into_iter().zip(values.into_iter().flatten()).collect();
         let sent: Vec<_> =
             event.headers.iter().map(|(n, v)| (n.clone().into_bytes(), v.clone())).collect();
+        let sent = if sent.len() > 64 { Vec::new() } else { sent };
         assert_eq!(kept, sent, "headers of event {i}");
         assert!(!message.contains("c1"), "a message never names the card: {message}");
     }

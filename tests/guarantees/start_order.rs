@@ -1,7 +1,7 @@
 //! Servers that are not there yet at start are waited for, and the log says for what.
 
 use anyhow::Result;
-use support::{World, swipe};
+use support::{Event, World, swipe};
 use tokio::net::{TcpListener, TcpStream};
 
 /// An address on which nobody listens, until [`open`] does.
@@ -58,6 +58,39 @@ async fn kafka_comes_later() -> Result<()> {
     assert_eq!(world.caught_up().await?.rows, 1);
     consumer.ready().await?;
     gateway.ready().await
+}
+
+#[tokio::test]
+async fn more_partitions_stop_it_and_dead_letter_nothing() -> Result<()> {
+    let mut world = World::new(2).await?;
+    let cards: Vec<String> = (0..40).map(|i| format!("c{i}")).collect();
+    world.open_the_hall(&cards.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let mut consumer = world.consumer()?;
+    consumer.ready().await?;
+    world.add_partitions(3).await?;
+    // Put where three partitions would have them, as producers now do.
+    let moved = cards.iter().enumerate().map(|(i, card)| {
+        let mut event = Event::from(&swipe(card, "t-hall", i as i64));
+        event.partition = Some(schemas::partition_of(card.as_bytes(), 3) % 2);
+        event
+    });
+    world.log.publish(moved).await?;
+    assert_eq!(consumer.ended().await?.code(), Some(1), "{}", consumer.said());
+    assert!(consumer.said().contains("partition count"), "it says why: {}", consumer.said());
+    assert_eq!(world.totals().await?.dead, 0, "nothing was dead-lettered for it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_named() -> Result<()> {
+    let mut world = World::new(1).await?;
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let url = world.postgres_at(&silent.local_addr()?.to_string());
+    let consumer = world.consumer_with(&[
+        ("GATELOG_POSTGRES", &url),
+        ("GATELOG_CONSUMER_POSTGRES__CONNECT_TIMEOUT_MS", "500"),
+    ])?;
+    consumer.says("did not answer within").await
 }
 
 #[tokio::test]

@@ -88,6 +88,21 @@ async fn a_doubled_event_is_found() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_duplicate_that_names_nothing_and_a_gap_that_is_none_are_found() -> Result<()> {
+    let world = applied().await?;
+    let sql = "UPDATE duplicate_event SET first_offset = first_offset + 1; \
+               INSERT INTO offset_gap (log_partition, first_offset, end_offset) \
+               SELECT log_partition, log_offset, log_offset + 2 FROM access_log ORDER BY 1, 2 LIMIT 1";
+    let (code, report) = after(&world, sql).await?;
+    assert_eq!(
+        (code, &report["unresolved"], &report["invented"]),
+        (1, &json!(1), &json!(2)),
+        "{report:#}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn altered_bytes_of_a_dead_letter_are_found() -> Result<()> {
     let world = applied().await?;
     let sql = "UPDATE dead_letter SET value = 'RUBBISH' WHERE reason = 'undecodable'";

@@ -3,6 +3,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
@@ -153,6 +156,28 @@ impl World {
     /// It can't be started.
     pub fn gateway_with(&mut self, more: &[(&str, &str)]) -> Result<Process> {
         self.process("gatelog-gateway", "gateway", more)
+    }
+
+    /// Another session on the database.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn another_session(&self) -> Result<Client> {
+        connect(&self.postgres).await
+    }
+
+    /// Makes the log have more partitions, as one must never do.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn add_partitions(&self, count: usize) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka).create()?;
+        let new = [NewPartitions::new(&self.topic, count)];
+        for outcome in admin.create_partitions(&new, &AdminOptions::new()).await? {
+            outcome.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
+        }
+        Ok(())
     }
 
     /// Kafka's address.

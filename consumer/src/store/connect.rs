@@ -1,5 +1,8 @@
 //! Connections to Postgres: every one of them alike.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 use tracing::debug;
 
@@ -15,6 +18,7 @@ pub(crate) struct Connector {
     config: tokio_postgres::Config,
     member: String,
     limits: String,
+    timeout_ms: u64,
 }
 
 impl Connector {
@@ -34,7 +38,8 @@ impl Connector {
              SET timezone = 'UTC'",
             timeout_ms / 2
         );
-        Ok(Self { config, member, limits })
+        let timeout_ms = settings.postgres.connect_timeout_ms;
+        Ok(Self { config, member, limits, timeout_ms })
     }
 
     /// This member's name.
@@ -42,9 +47,19 @@ impl Connector {
         &self.member
     }
 
+    /// How our sessions show in `pg_stat_activity`.
+    pub(crate) fn application_name(&self) -> String {
+        format!("{APPLICATION} {}", self.member)
+    }
+
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
-        let (client, connection) =
-            self.config.connect(NoTls).await.map_err(Error::postgres("connecting to Postgres"))?;
+        // The driver's own limit covers the socket, not a server that accepts and says nothing.
+        let connecting =
+            timeout(Duration::from_millis(self.timeout_ms), self.config.connect(NoTls));
+        let (client, connection) = connecting
+            .await
+            .map_err(|_| Error::Unreachable(self.timeout_ms))?
+            .map_err(Error::postgres("connecting to Postgres"))?;
         tokio::spawn(async move {
             // Whoever uses the client gets the error too, and handles it.
             if let Err(error) = connection.await {

@@ -4,7 +4,10 @@
 //! method a step; the order of the steps is the pipeline's.
 
 mod connect;
+mod copy;
 mod encode;
+mod fence;
+mod probe;
 mod rows;
 mod transaction;
 
@@ -15,8 +18,9 @@ use schemas::Millis;
 use tokio_postgres::Client;
 
 pub(crate) use connect::{APPLICATION, Connector};
+pub(crate) use fence::{Fence, Fenced, Share};
 pub(crate) use rows::Sorted;
-pub(crate) use transaction::{Fence, Fenced, Share, Transaction};
+pub(crate) use transaction::Transaction;
 
 use crate::decode::Window;
 use crate::error::Error;
@@ -24,6 +28,7 @@ use crate::error::Error;
 /// One writer's connection.
 pub(crate) struct Store {
     client: Client,
+    session: i32,
     statements: transaction::Statements,
     oldest_day: Millis,
     known_days: HashSet<i32>,
@@ -33,12 +38,26 @@ pub(crate) struct Store {
 const DAYS_AT_ONCE: usize = 16;
 
 impl Store {
-    /// Connects and prepares.
-    pub(crate) async fn open(connector: &Connector) -> Result<Self, Error> {
+    /// Connects and prepares. A session that was given up before is ended first: cut off from us,
+    /// it may hold the rows that we need for as long as the server's own timeouts last.
+    pub(crate) async fn open(connector: &Connector, before: Option<i32>) -> Result<Self, Error> {
         let client = connector.connect().await?;
+        let doing = "ending the session before";
+        if let Some(before) = before {
+            let sql = include_str!("../sql/end_session.sql");
+            let name = connector.application_name();
+            client.execute(sql, &[&before, &name]).await.map_err(Error::postgres(doing))?;
+        }
+        let session = client.query_one("SELECT pg_backend_pid()", &[]).await;
+        let session = session.map_err(Error::postgres(doing))?.get(0);
         let statements = transaction::Statements::prepare(&client).await?;
         let oldest_day = read_oldest_day(&client).await?;
-        Ok(Self { client, statements, oldest_day, known_days: HashSet::new() })
+        Ok(Self { client, session, statements, oldest_day, known_days: HashSet::new() })
+    }
+
+    /// The server's number of this session.
+    pub(crate) fn session(&self) -> i32 {
+        self.session
     }
 
     pub(crate) fn client(&self) -> &Client {

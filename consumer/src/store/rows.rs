@@ -1,8 +1,9 @@
 //! The judged events of a batch, sorted by what they become.
 
+use crate::chunk::Claim;
 use crate::decide::Judged;
 use crate::decode::{Event, Refusal};
-use crate::fold::{Fold, Key, Outcome, Standings};
+use crate::fold::{Fold, Key, Outcome, Standing};
 
 /// What a batch writes, by table.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub(crate) struct Sorted<'e, 'a> {
     pub(crate) collisions: Vec<Collision<'e, 'a>>,
     pub(crate) duplicates: Vec<Duplicate<'e, 'a>>,
     pub(crate) dead: Vec<Refusal<'a>>,
+    /// Offsets that have their collision already; each by its claim.
+    pub(crate) collisions_standing: Vec<Claim>,
 }
 
 /// A second swipe of one card in one millisecond.
@@ -33,7 +36,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
     pub(crate) fn sort(
         judged: Vec<Judged<'e, 'a>>,
         dead: Vec<Refusal<'a>>,
-        standing: Standings,
+        standing: Standing,
         cards: usize,
     ) -> Self {
         let mut fold = Fold::new(standing, cards);
@@ -45,6 +48,8 @@ impl<'e, 'a> Sorted<'e, 'a> {
                 Outcome::Collision { row_offset } => {
                     sorted.collisions.push(Collision { judged, row_offset });
                 }
+                Outcome::RowStands => {}
+                Outcome::CollisionStands => sorted.collisions_standing.push(event.claim()),
                 Outcome::Duplicate { first_offset } => {
                     sorted.duplicates.push(Duplicate { judged, first_offset });
                 }

@@ -77,7 +77,9 @@ pub async fn verify(settings: &Settings) -> Result<Report, Error> {
         findings.compare(bucket.partition, &events, &outcomes);
     }
     // An offset without an event must be a gap that the consumer recorded.
-    findings.gaps(&log.missing, &snapshot.gaps);
+    findings.gaps(&spans, &log.missing, &snapshot.gaps);
+    // What names another event must name one that is there.
+    findings.unresolved(&snapshot.unresolved().await?);
     // The running totals must be what the tables hold.
     findings.totals(&snapshot.counted(&spans).await?, &outcomes);
     Ok(Report::new(&snapshot, &spans, &lost, log.buckets.count(), events_in_tables, findings))

@@ -26,11 +26,12 @@ pub(super) struct Snapshot<'c> {
     totals: BTreeMap<i32, Totals>,
 }
 
-/// Outcomes of one partition: rows, collisions, duplicates, dead letters.
-pub(super) type Totals = [i64; 4];
+/// What the offsets of one partition became: rows, collisions, duplicates, dead letters, gaps.
+pub(super) type Totals = [i64; 5];
 
-/// Outcomes by table, in the order of [`Totals`].
-pub(super) const TABLES: [&str; 4] = ["access_log", "collision", "duplicate_event", "dead_letter"];
+/// Where it stands, in the order of [`Totals`].
+pub(super) const TABLES: [&str; 5] =
+    ["access_log", "collision", "duplicate_event", "dead_letter", "offset_gap"];
 
 impl<'c> Snapshot<'c> {
     pub(super) async fn take(client: &'c mut Client) -> Result<Self, Error> {
@@ -45,11 +46,11 @@ impl<'c> Snapshot<'c> {
             return Err(Error::Usage(problem.to_owned()));
         };
         let sql = "SELECT log_partition, first_offset, next_offset, rows, collisions, duplicates, \
-                   dead FROM consumer_offset ORDER BY log_partition";
+                   dead, gaps FROM consumer_offset ORDER BY log_partition";
         let (mut spans, mut totals) = (Spans::new(), BTreeMap::new());
         for row in transaction.query(sql, &[]).await? {
             spans.insert(row.get(0), Span { first: row.get(1), next: row.get(2) });
-            totals.insert(row.get(0), [row.get(3), row.get(4), row.get(5), row.get(6)]);
+            totals.insert(row.get(0), [row.get(3), row.get(4), row.get(5), row.get(6), row.get(7)]);
         }
         let sql = "SELECT log_partition, first_offset, end_offset FROM offset_gap ORDER BY 1, 2";
         let gaps = transaction.query(sql, &[]).await?;
@@ -86,6 +87,20 @@ impl<'c> Snapshot<'c> {
         Ok(())
     }
 
+    /// Duplicates and collisions that name an event which is not where they say: partition, offset
+    /// and table of each.
+    pub(super) async fn unresolved(&self) -> Result<Vec<(i32, i64, &'static str)>, Error> {
+        let mut unresolved = Vec::new();
+        for (sql, table) in [
+            (include_str!("sql/unresolved_duplicates.sql"), TABLES[2]),
+            (include_str!("sql/unresolved_collisions.sql"), TABLES[1]),
+        ] {
+            let rows = self.transaction.query(sql, &[]).await?;
+            unresolved.extend(rows.iter().map(|row| (row.get(0), row.get(1), table)));
+        }
+        Ok(unresolved)
+    }
+
     /// The running totals of the verified partitions.
     pub(super) fn totals(&self, spans: &Spans) -> BTreeMap<i32, Totals> {
         let verified = self.totals.iter().filter(|(partition, _)| spans.contains_key(partition));
@@ -94,9 +109,14 @@ impl<'c> Snapshot<'c> {
 
     /// The same, counted in the tables.
     pub(super) async fn counted(&self, spans: &Spans) -> Result<BTreeMap<i32, Totals>, Error> {
-        let mut counted: BTreeMap<i32, Totals> = spans.keys().map(|p| (*p, [0; 4])).collect();
+        let mut counted: BTreeMap<i32, Totals> =
+            spans.keys().map(|p| (*p, Totals::default())).collect();
         for (at, table) in TABLES.into_iter().enumerate() {
-            let sql = format!("SELECT log_partition, count(*) FROM {table} GROUP BY 1");
+            let count = match table {
+                "offset_gap" => "sum(end_offset - first_offset)::bigint",
+                _ => "count(*)",
+            };
+            let sql = format!("SELECT log_partition, {count} FROM {table} GROUP BY 1");
             for row in self.transaction.query(&sql, &[]).await? {
                 counted.entry(row.get(0)).or_default()[at] = row.get(1);
             }

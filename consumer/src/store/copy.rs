@@ -1,0 +1,77 @@
+//! Rows go in by binary COPY.
+
+use std::pin::pin;
+
+use bytes::{Bytes, BytesMut};
+use futures::SinkExt;
+use tokio_postgres::Statement;
+
+use super::Transaction;
+use super::encode;
+use super::rows::Collision;
+use crate::decide::Judged;
+use crate::error::Error;
+
+/// COPY data is handed over in pieces of about this size.
+const COPY_BYTES: usize = 256 * 1024;
+
+impl Transaction<'_> {
+    /// Writes the rows.
+    pub(crate) async fn copy_rows(&self, rows: &[Judged<'_, '_>], clock: i64) -> Result<(), Error> {
+        let encoded = rows.iter().map(|row| |out: &mut BytesMut| encode::row(out, row, clock, 0));
+        self.copy(&self.statements.copy_rows, encoded, "writing access_log").await
+    }
+
+    /// Writes the collisions.
+    pub(crate) async fn copy_collisions(
+        &self,
+        collisions: &[Collision<'_, '_>],
+        clock: i64,
+    ) -> Result<(), Error> {
+        if collisions.is_empty() {
+            return Ok(());
+        }
+        let doing = "writing collision";
+        let sql =
+            format!("COPY collision ({}, row_offset) FROM STDIN (FORMAT binary)", encode::COLUMNS);
+        let statement = self.inner.prepare(&sql).await.map_err(Error::postgres(doing))?;
+        let encoded = collisions.iter().map(|collision| {
+            |out: &mut BytesMut| {
+                encode::row(out, &collision.judged, clock, 1);
+                encode::int8(out, collision.row_offset);
+            }
+        });
+        self.copy(&statement, encoded, doing).await
+    }
+
+    async fn copy<F: FnOnce(&mut BytesMut)>(
+        &self,
+        statement: &Statement,
+        rows: impl ExactSizeIterator<Item = F>,
+        doing: &'static str,
+    ) -> Result<(), Error> {
+        let count = rows.len() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let sink =
+            self.inner.copy_in::<_, Bytes>(statement).await.map_err(Error::postgres(doing))?;
+        let mut sink = pin!(sink);
+        let mut out = BytesMut::with_capacity(COPY_BYTES + 4096);
+        encode::begin(&mut out);
+        for put in rows {
+            put(&mut out);
+            if out.len() >= COPY_BYTES {
+                sink.feed(out.split().freeze()).await.map_err(Error::postgres(doing))?;
+                out.reserve(COPY_BYTES + 4096);
+            }
+        }
+        encode::end(&mut out);
+        sink.send(out.freeze()).await.map_err(Error::postgres(doing))?;
+        let written = sink.finish().await.map_err(Error::postgres(doing))?;
+        if written != count {
+            return Err(Error::Bug(format!("{doing}: {written} of {count} rows")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! The probe: what stands already at the keys of a batch?
+
+use std::collections::{BTreeMap, HashMap};
+
+use registry::Timestamptz;
+use schemas::Millis;
+use tokio_postgres::Statement;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::Transaction;
+use super::rows::key;
+use crate::decide::Judged;
+use crate::decode::Event;
+use crate::error::{Error, PROBING};
+use crate::fold::Standing;
+
+/// Probes of so many days are remembered; then they start over.
+const PROBES_MAX: usize = 512;
+
+impl Transaction<'_> {
+    /// What stands at the keys of those events that may have come before. One that is later than
+    /// all its partition has seen cannot: a key belongs to one partition for ever.
+    pub(crate) async fn probe(
+        &mut self,
+        judged: &[Judged<'_, '_>],
+        seen_up_to: &HashMap<i32, Millis>,
+        everything: bool,
+    ) -> Result<Standing, Error> {
+        let mut by_day: BTreeMap<i32, Vec<&Event<'_>>> = BTreeMap::new();
+        for event in judged.iter().map(|judged| judged.event) {
+            let seen = seen_up_to.get(&event.claim().partition);
+            if everything || seen.is_none_or(|seen| event.swipe.occurred_at <= *seen) {
+                by_day.entry(event.swipe.occurred_at.unix_day()).or_default().push(event);
+            }
+        }
+        let mut standing = Standing::default();
+        let mut taken = Vec::new();
+        for (day, events) in by_day {
+            let statement = self.probe_of(day).await?;
+            for (event, event_id, offset) in self.find(&statement, &events).await? {
+                standing.rows.insert(key(event), (event_id, offset));
+                taken.push(event);
+            }
+        }
+        if !taken.is_empty() {
+            self.probe_collisions(&taken, &mut standing).await?;
+        }
+        Ok(standing)
+    }
+
+    async fn probe_of(&mut self, day: i32) -> Result<Statement, Error> {
+        if let Some(statement) = self.statements.probes.get(&day) {
+            return Ok(statement.clone());
+        }
+        let leaf = leaf(day)?;
+        let sql = format!(
+            "SELECT k.number, a.event_id, a.log_offset \
+             FROM unnest($1::timestamptz[], $2::text[]) WITH ORDINALITY \
+             AS k (occurred_at, card_id, number) JOIN {leaf} a USING (occurred_at, card_id)"
+        );
+        let statement = self
+            .inner
+            .prepare_typed(&sql, &[Type::TIMESTAMPTZ_ARRAY, Type::TEXT_ARRAY])
+            .await
+            .map_err(Error::postgres(PROBING))?;
+        if self.statements.probes.len() >= PROBES_MAX {
+            self.statements.probes.clear();
+        }
+        self.statements.probes.insert(day, statement.clone());
+        Ok(statement)
+    }
+
+    /// Looks for the batch's own events among the collisions, by identity: one key may have any
+    /// number of them.
+    async fn probe_collisions(
+        &self,
+        taken: &[&Event<'_>],
+        standing: &mut Standing,
+    ) -> Result<(), Error> {
+        let doing = "probing collision";
+        let sql = include_str!("../sql/probe_collisions.sql");
+        let at: Vec<_> = taken.iter().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
+        let cards: Vec<&str> = taken.iter().map(|event| &*event.swipe.card_id).collect();
+        let ids: Vec<Uuid> = taken.iter().map(|event| event.swipe.event_id).collect();
+        let rows =
+            self.inner.query(sql, &[&at, &cards, &ids]).await.map_err(Error::postgres(doing))?;
+        for row in &rows {
+            if let Some(event) = asked(taken, row.get(0)) {
+                standing.collisions.insert((key(event), event.swipe.event_id), row.get(1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a probe: what it finds, by the events it was asked for.
+    async fn find<'e, 'a>(
+        &self,
+        statement: &Statement,
+        events: &[&'e Event<'a>],
+    ) -> Result<Vec<(&'e Event<'a>, Uuid, i64)>, Error> {
+        let at: Vec<_> = events.iter().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
+        let cards: Vec<&str> = events.iter().map(|event| &*event.swipe.card_id).collect();
+        let rows =
+            self.inner.query(statement, &[&at, &cards]).await.map_err(Error::postgres(PROBING))?;
+        let found = rows
+            .iter()
+            .filter_map(|row| Some((asked(events, row.get(0))?, row.get(1), row.get(2))));
+        Ok(found.collect())
+    }
+}
+
+/// The event that a probe's row is about, by its number from 1.
+fn asked<'e, 'a>(events: &[&'e Event<'a>], number: i64) -> Option<&'e Event<'a>> {
+    events.get(usize::try_from(number - 1).ok()?).copied()
+}
+
+/// Name of the partition of `access_log` that holds a day; made by the SQL function `ensure_day`.
+fn leaf(unix_day: i32) -> Result<String, Error> {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    let day = epoch
+        .checked_add(jiff::Span::new().days(unix_day))
+        .map_err(|error| Error::Bug(format!("day {unix_day} of access_log: {error}")))?;
+    Ok(format!("access_log_{:04}{:02}{:02}", day.year(), day.month(), day.day()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_are_named_by_day() {
+        assert_eq!(leaf(0).unwrap(), "access_log_19700101");
+        assert_eq!(leaf(16_952).unwrap(), "access_log_20160531");
+        assert_eq!(leaf(-1).unwrap(), "access_log_19691231");
+    }
+}

@@ -1,0 +1,83 @@
+//! Reading the log again changes no row: an offset whose outcome stands keeps it.
+
+use anyhow::Result;
+use support::{Event, Totals, World, swipe};
+
+/// Rows, a collision, a duplicate and a dead letter.
+fn events() -> Vec<Event> {
+    let mut events: Vec<Event> = (0..500)
+        .map(|i| Event::from(&swipe(["c1", "c2", "c3"][i % 3], "t-hall", i as i64)))
+        .collect();
+    events.push(Event::from(&swipe("c1", "t-hall-2", 0)));
+    events.push(Event::from(&swipe("c1", "t-hall", 0)));
+    events.push(Event::from(&swipe("c1", "t-nowhere", 1_000)));
+    events
+}
+
+const EVERYTHING: &str = "SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
+    SELECT a::text AS line FROM access_log a UNION ALL SELECT c::text FROM collision c
+    UNION ALL SELECT d::text FROM duplicate_event d UNION ALL SELECT l::text FROM dead_letter l) t";
+
+#[tokio::test]
+async fn from_the_start_as_after_an_operators_mishap() -> Result<()> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&["c1", "c2", "c3"]).await?;
+    let places = world.log.publish(events()).await?;
+    let mut consumer = world.consumer()?;
+    let before = world.caught_up().await?;
+    assert_eq!(before, Totals { rows: 500, collisions: 1, duplicates: 1, dead: 1, gaps: 0 });
+    assert!(consumer.terminate().await?.success());
+    let tables: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+
+    // All that says how far the log has been read is gone.
+    world.db.execute("DELETE FROM consumer_offset", &[]).await?;
+    let consumer = world.consumer()?;
+    let again = world.caught_up().await?;
+    assert_eq!(again, before, "the same offsets became something else: {}", consumer.said());
+    let tables_again: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+    assert_eq!(tables_again, tables, "reading the log again changed a table");
+    world.each_has_one_outcome(&places).await?;
+    assert!(!consumer.said().contains("c1"), "no card in the log: {}", consumer.said());
+    world.verify_clean().await
+}
+
+#[tokio::test]
+async fn from_a_copy_of_the_database_taken_earlier() -> Result<()> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&["c1", "c2", "c3"]).await?;
+    let mut places = world.log.publish(events()).await?;
+    let consumer = world.consumer()?;
+    world.caught_up().await?;
+    // The consumer runs while the last of what it wrote is taken back, as by a failover to a
+    // standby that had not received it.
+    let more: Vec<_> =
+        (0..90).map(|i| swipe(["c1", "c2", "c3"][i % 3], "t-hall", 10_000 + i as i64)).collect();
+    let later = world.log.publish_swipes(&more).await?;
+    world.caught_up().await?;
+    world
+        .db
+        .batch_execute(
+            "BEGIN; \
+             WITH gone AS (DELETE FROM access_log WHERE occurred_at >= '2016-06-01T00:00:10Z' RETURNING log_partition), \
+             counted AS (SELECT log_partition, count(*) AS rows FROM gone GROUP BY 1) \
+             UPDATE consumer_offset c SET next_offset = next_offset - g.rows, rows = c.rows - g.rows \
+             FROM counted g WHERE g.log_partition = c.log_partition; \
+             COMMIT",
+        )
+        .await?;
+    places.extend(later);
+    places.extend(
+        world
+            .log
+            .publish_swipes(&[
+                swipe("c1", "t-hall", 20_000),
+                swipe("c2", "t-hall", 20_000),
+                swipe("c3", "t-hall", 20_000),
+            ])
+            .await?,
+    );
+    let totals = world.caught_up().await?;
+    assert_eq!(totals.rows, 593, "the log made it whole again: {totals:?}: {}", consumer.said());
+    world.each_has_one_outcome(&places).await?;
+    world.verify_clean().await
+}
