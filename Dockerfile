@@ -14,7 +14,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/gatelog target/release/gatelog-gateway target/release/gatelog-consumer /out/
 
 FROM debian:bookworm-slim
-# curl is for the health checks, the certificates are for Kafka and Postgres over TLS.
+# curl is for the health checks, the certificates are for Kafka over TLS.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \

@@ -11,6 +11,7 @@ async fn a_full_queue_pauses_and_resumes() -> Result<()> {
     let mut consumer = world.consumer_with(&[
         ("GATELOG_CONSUMER_BATCH__QUEUE_CHUNKS_MAX", "1"),
         ("GATELOG_CONSUMER_BATCH__ROWS_MAX", "1000"),
+        ("GATELOG_CONSUMER_STATUS__READY_LAG_MAX", "1000"),
         // Longer than the pause of this test, shorter than its patience.
         ("GATELOG_CONSUMER_BATCH__TIMEOUT_MS", "60000"),
     ])?;
@@ -24,6 +25,11 @@ async fn a_full_queue_pauses_and_resumes() -> Result<()> {
     eventually("the partitions of a writer are paused", async || {
         let pauses = consumer.metric("gatelog_consumer_pauses_total").await?;
         Ok((pauses >= 1.0).then_some(()))
+    })
+    .await?;
+    eventually("/readyz says that it is behind", async || {
+        let (status, why) = consumer.page("/readyz").await?;
+        Ok((status == 503 && why.contains("the limit is 1000")).then_some(()))
     })
     .await?;
     world.db.batch_execute("COMMIT").await?;

@@ -56,3 +56,26 @@ fn secrets_are_hidden_and_the_rest_is_shown() -> Result<()> {
     assert!(shown.contains("rows_max = 50000"), "{shown}");
     Ok(())
 }
+
+/// What docker-compose.yml sets is understood by the programs it sets it for.
+#[test]
+fn the_compose_file_names_settings_that_exist() -> Result<()> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker-compose.yml");
+    let text = std::fs::read_to_string(file)?;
+    let variables: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("GATELOG_").map(|_| line.trim()))
+        .filter_map(|line| line.split_once(": "))
+        .collect();
+    assert!(variables.len() >= 4, "found only {variables:?}");
+    for (program, address) in
+        [("gatelog-gateway", "0.0.0.0:8080"), ("gatelog-consumer", "0.0.0.0:8081")]
+    {
+        let output = run(program, &["--print-config"], &variables)?;
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program}: {said}");
+        assert!(shown.contains(address) && shown.contains("kafka:19092"), "{program}: {shown}");
+    }
+    Ok(())
+}
