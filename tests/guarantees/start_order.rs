@@ -61,6 +61,19 @@ async fn kafka_comes_later() -> Result<()> {
 }
 
 #[tokio::test]
+async fn several_places_set_up_at_once() -> Result<()> {
+    let world = World::new(1).await?;
+    let mut applied = 0;
+    for printed in world.set_up_at_once(4).await? {
+        let report: serde_json::Value = serde_json::from_str(&printed)?;
+        applied += report["migrations_applied"].as_i64().unwrap_or_default();
+    }
+    let all = i64::from(migrations::latest());
+    assert_eq!(applied, all, "each migration was applied once, by whoever came first");
+    Ok(())
+}
+
+#[tokio::test]
 async fn more_partitions_stop_it_and_dead_letter_nothing() -> Result<()> {
     let mut world = World::new(2).await?;
     let cards: Vec<String> = (0..40).map(|i| format!("c{i}")).collect();

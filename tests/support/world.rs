@@ -158,6 +158,40 @@ impl World {
         self.process("gatelog-gateway", "gateway", more)
     }
 
+    /// Runs `gatelog setup` from several places at once, on an empty database and with topics that
+    /// are not there; standard output of each.
+    ///
+    /// # Errors
+    /// One of them failed.
+    pub async fn set_up_at_once(&self, times: usize) -> Result<Vec<String>> {
+        let database = fresh("setup");
+        let admin = connect(&self.admin_url).await?;
+        admin.batch_execute(&format!("CREATE DATABASE {database}")).await?;
+        let mut environment = self.environment();
+        let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
+        set("GATELOG_POSTGRES", with_database(&self.admin_url, &database));
+        for topic in ["SWIPES", "DECISIONS", "DLQ"] {
+            set(&format!("GATELOG_OPS_TOPIC__{topic}"), format!("gatelog.{database}.{topic}"));
+        }
+        set("GATELOG_OPS_TOPIC__PARTITIONS", "2".to_owned());
+        let path = PathBuf::from(variable("GATELOG_BIN_DIR")?).join("gatelog");
+        let mut under_way = Vec::new();
+        for _ in 0..times {
+            let mut command = Command::new(&path);
+            command.args(["setup", "--json"]).envs(environment.iter().cloned());
+            under_way.push(tokio::task::spawn_blocking(move || command.output()));
+        }
+        let mut printed = Vec::new();
+        for running in under_way {
+            let output = running.await??;
+            let said = String::from_utf8_lossy(&output.stderr);
+            anyhow::ensure!(output.status.success(), "{}: {said}", output.status);
+            printed.push(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        admin.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await?;
+        Ok(printed)
+    }
+
     /// Another session on the database.
     ///
     /// # Errors

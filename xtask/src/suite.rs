@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that must hold before a change goes in.
+//! `cargo xtask test`: everything that must hold before a change goes in, the demo included.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::command::run_ok;
+use crate::demo::{self, DemoArgs};
 use crate::paths::Paths;
 use crate::stack::{Size, Stack, StackOptions};
 use crate::steps::Steps;
@@ -50,7 +51,12 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
         )
     });
     let stopped = steps.step("stop", "cargo xtask down", || stack.stop());
-    tested.and(stopped)
+    tested.and(stopped)?;
+    // The main job, as a user runs it; not where only some tests were asked for.
+    if args.extra.is_empty() {
+        steps.step("demo", "cargo xtask demo --once", || demo::run(paths, &DemoArgs::once()))?;
+    }
+    Ok(())
 }
 
 /// The cargo that runs us.

@@ -60,6 +60,13 @@ pub(crate) struct DemoArgs {
     rate: Option<u32>,
 }
 
+impl DemoArgs {
+    /// `--once`, and nothing else.
+    pub(crate) fn once() -> Self {
+        Self { once: true, json: false, rate: None }
+    }
+}
+
 /// Builds, starts a stack, plays the demo on it and stops everything.
 pub(crate) fn run(paths: &Paths, args: &DemoArgs) -> Result<()> {
     let begun = Instant::now();
