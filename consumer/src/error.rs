@@ -76,7 +76,10 @@ pub enum Error {
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
     /// `/healthz` and its neighbours cannot be served.
-    #[error("serving {address}: {source}")]
+    #[error(
+        "status.listen: {address} cannot be used; for another consumer on this machine set \
+         GATELOG_CONSUMER_STATUS__LISTEN=127.0.0.1:0"
+    )]
     Status {
         /// Where.
         address: std::net::SocketAddr,

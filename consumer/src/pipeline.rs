@@ -162,8 +162,11 @@ impl Pipeline {
             let (kept, outside): (Vec<_>, Vec<_>) =
                 events.into_iter().partition(|event| window.holds(event.swipe.occurred_at));
             events = kept;
-            let message =
-                format!("occurred_at: must lie between {} and {}", window.oldest, window.newest);
+            let message = format!(
+                "occurred_at: must lie between {} and {}; `gatelog setup --keep-from` moves \
+                     the oldest day",
+                window.oldest, window.newest
+            );
             let cause = Cause::new(DeadLetterReason::OccurredAtOutOfRange, message);
             let refuse = |event: Event<'b>| Refusal { record: event.record, cause: cause.clone() };
             dead.extend(outside.into_iter().map(refuse));

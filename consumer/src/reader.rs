@@ -152,10 +152,11 @@ impl Reader {
             let writer = self.outlets.deal(partition);
             self.assignment.start(*granted, writer);
             self.claims.hold(granted.claim, granted.next_offset);
-            info!(partition, next_offset = granted.next_offset, "claimed");
+            debug!(partition, next_offset = granted.next_offset, "claimed");
             list.add_partition_offset(&self.topic, partition, Offset::Offset(granted.next_offset))
                 .map_err(Error::kafka("assigning partitions"))?;
         }
+        info!(claimed = granted.len(), partitions = self.assignment.len(), "claimed");
         self.metrics.partitions.set(self.assignment.len() as i64);
         match claiming {
             Claiming::Assigned => {

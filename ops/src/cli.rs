@@ -13,7 +13,7 @@ use crate::{Error, Verdict, access, import, offsets, output, setup, verify};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  fine
-  1  the answer is no: lines were refused or could not be read
+  1  the answer is no: lines were refused or could not be read, or something differs
   2  bad usage: an argument, the configuration or a file makes no sense
   3  a server cannot be reached, or did not do what it was asked";
 
@@ -180,7 +180,12 @@ pub struct Import {
 /// How far the log has been read.
 #[derive(Debug, Subcommand)]
 pub enum Offsets {
-    /// Each partition: its owner, what its offsets became, and how much is left to read
+    /// Each partition: who claimed it last, what its offsets became, and how much is left to read
+    ///
+    /// first, next: offsets read so far, `next` being the one to come. They became rows, collisions
+    /// (a second swipe of a card in one millisecond), duplicates, dead letters, or gaps (offsets
+    /// without an event); parked and lost are for later versions. high: the end of the log. lag:
+    /// what is left; worry when it grows while consumers run.
     Show,
 }
 

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use rdkafka::types::RDKafkaErrorCode;
 use thiserror::Error;
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, SqlState};
 
 /// Why a command could not do what it was asked.
 #[derive(Debug, Error)]
@@ -41,7 +42,7 @@ pub enum Error {
     #[error("Kafka: {0}")]
     Kafka(String),
     /// Postgres cannot be reached or refused something.
-    #[error("Postgres: {}", explain(.0))]
+    #[error("Postgres: {}{}", explain(.0), cure(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// The schema could not be brought up to date.
     #[error("{}", explain(.0))]
@@ -89,9 +90,22 @@ impl Error {
     }
 }
 
+/// What to do about an error of Postgres, where that is known.
+fn cure(error: &tokio_postgres::Error) -> &'static str {
+    match error.code() {
+        Some(&SqlState::UNDEFINED_TABLE) => "; run `gatelog setup` first",
+        None => "; postgres.url or GATELOG_POSTGRES says where it is looked for",
+        Some(_) => "",
+    }
+}
+
 impl From<rdkafka::error::KafkaError> for Error {
     fn from(error: rdkafka::error::KafkaError) -> Self {
         Self::Kafka(match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {
+                "no broker answers; kafka.brokers or GATELOG_KAFKA says where it is looked for"
+                    .to_owned()
+            }
             Some(code) => format!("{code}"),
             None => error.to_string(),
         })

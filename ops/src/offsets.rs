@@ -92,6 +92,7 @@ pub async fn show(settings: &Settings, json: bool) -> Result<Verdict, Error> {
 pub async fn load(settings: &Settings) -> Result<Offsets, Error> {
     let client = connect::postgres(&settings.postgres).await?;
     let pinned = client.query_opt("SELECT topic, consumer_group FROM log_topic", &[]).await?;
+    connect::same_topic(pinned.as_ref().map(|row| row.get("topic")), settings)?;
     let (topic, consumer_group) = match &pinned {
         Some(row) => (row.get("topic"), row.get("consumer_group")),
         None => (settings.topic.swipes.clone(), None),
@@ -203,7 +204,7 @@ impl Offsets {
         );
         let header = [
             "partition",
-            "owner",
+            "last owner",
             "first",
             "next",
             "rows",

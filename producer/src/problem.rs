@@ -262,7 +262,7 @@ mod tests {
             ),
             (
                 format!(r#"{{"card_id":"c","age_ms":"47110815 at line 2",{rest}}}"#),
-                "age_ms: must be u64",
+                "age_ms: must be a whole number, 0 or more",
             ),
             (format!(r#"{{"47110815":tru,"card_id":"c",{rest}}}"#), "$: is not JSON"),
             (r#""47110815""#.to_owned(), "$: must be"),

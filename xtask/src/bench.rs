@@ -14,7 +14,8 @@ use crate::ui;
 /// Arguments of `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Which bench; `--help` lists them
+    /// Which bench: `drain` (a full log into Postgres, beside raw COPY of the same rows)
+    #[arg(value_parser = ["drain"])]
     name: String,
     /// Handed to the bench
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -44,7 +44,7 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
     let tested = steps.step("tests", alone.trim_end(), || {
         run_ok(
             cargo(paths.root())
-                .args(["test", "--workspace"])
+                .args(["test", "--workspace", "--no-fail-fast"])
                 .args(&args.extra)
                 .envs(stack.environment())
                 .env("GATELOG_BIN_DIR", paths.binaries("debug")),

@@ -50,6 +50,7 @@ pub async fn run(settings: &Settings, json: bool) -> Result<Verdict, Error> {
 pub async fn verify(settings: &Settings) -> Result<Report, Error> {
     let mut client = connect::postgres(&settings.postgres).await?;
     let snapshot = tables::Snapshot::take(&mut client).await?;
+    connect::same_topic(Some(&snapshot.topic), settings)?;
     let reader = log::Reader::new(&settings.kafka, &snapshot.topic)?;
     let (spans, lost) = reader.still_there(&snapshot.spans).await?;
 
