@@ -180,7 +180,7 @@ pub struct Import {
 /// How far the log has been read.
 #[derive(Debug, Subcommand)]
 pub enum Offsets {
-    /// Each partition: who claimed it last, what its offsets became, and how much is left to read
+    /// Each partition: its last owner, what its offsets became, and how much is left to read
     ///
     /// first, next: offsets read so far, `next` being the one to come. They became rows, collisions
     /// (a second swipe of a card in one millisecond), duplicates, dead letters, or gaps (offsets
