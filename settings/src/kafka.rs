@@ -175,3 +175,34 @@ impl Kafka {
         config
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::producer::BaseProducer;
+
+    use super::*;
+
+    /// TLS, SCRAM and the compressions are part of the binary: librdkafka refuses what it lacks.
+    #[test]
+    fn what_is_offered_is_compiled_in() {
+        for mechanism in
+            [SaslMechanism::ScramSha256, SaslMechanism::ScramSha512, SaslMechanism::Plain]
+        {
+            let kafka = Kafka {
+                security_protocol: SecurityProtocol::SaslSsl,
+                sasl_mechanism: Some(mechanism),
+                sasl_username: Some("me".to_owned()),
+                sasl_password: Secret::new("secret"),
+                ..Kafka::default()
+            };
+            kafka.check().unwrap();
+            let mut config = kafka.client_config("test");
+            config.set("group.id", "test").create::<BaseConsumer>().unwrap();
+        }
+        for codec in ["lz4", "zstd", "gzip", "snappy"] {
+            let mut config = Kafka::default().client_config("test");
+            config.set("compression.codec", codec).create::<BaseProducer>().unwrap();
+        }
+    }
+}
