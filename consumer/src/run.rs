@@ -77,22 +77,22 @@ async fn work(
     let follow = Follow::new(topic.clone(), claims.clone(), metrics.clone(), ready.lag.clone());
     let consumer = Arc::new(connect(settings, connector.member(), follow)?);
 
-    let started = async {
-        start::postgres(&connector, settings).await?;
-        start::log(&connector, &consumer, settings).await
-    };
     let log = tokio::select! {
-        log = started => log?,
+        log = start::servers(&connector, &consumer, settings) => log?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
     info!(member = connector.member(), topic, partitions = log.partitions, "joining the group");
 
     let (writers_done, writers_done_seen) = watch::channel(false);
-    let mut writers = JoinSet::new();
-    let mut senders = Vec::new();
+    let pipeline = || {
+        let count = PartitionCount { consumer: consumer.clone(), topic: topic.clone() };
+        let decision = settings.decision.clone();
+        Pipeline::new(decision, log.partitions, log.log_id, metrics.clone(), count)
+    };
     // Emptied chunks go back to the reader: their memory has been paid for.
     let (empties, emptied) =
         std::sync::mpsc::sync_channel(settings.batch.writers * settings.batch.queue_chunks_max);
+    let (mut writers, mut senders) = (JoinSet::new(), Vec::new());
     for _ in 0..settings.batch.writers {
         let (sender, chunks) = mpsc::channel(settings.batch.queue_chunks_max);
         senders.push(sender);
@@ -100,13 +100,7 @@ async fn work(
             settings: settings.clone(),
             connector: connector.clone(),
             claims: claims.clone(),
-            pipeline: Pipeline::new(
-                settings.decision.clone(),
-                log.partitions,
-                log.log_id,
-                metrics.clone(),
-                PartitionCount { consumer: consumer.clone(), topic: topic.clone() },
-            ),
+            pipeline: pipeline(),
             chunks,
             empties: empties.clone(),
             session: None,
@@ -116,20 +110,9 @@ async fn work(
         writers.spawn(writer.run());
     }
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
-    let claimer = Claimer {
-        connector,
-        consumer: consumer.clone(),
-        topic: topic.clone(),
-        wait: Duration::from_millis(settings.batch.claim_wait_ms),
-    };
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {
-        assignment: Assignment::new(
-            claimer,
-            settings.retry,
-            settings.batch.timeout(),
-            Handle::current(),
-        ),
+        assignment: assignment(settings, connector, &consumer),
         outlets: Outlets::new(senders, emptied, consumer.clone(), topic.clone()),
         consumer,
         topic,
@@ -145,6 +128,20 @@ async fn work(
     };
     let reader = spawn_reader(reader)?;
     finish(reader, writers, &reader_stop, &writers_done, stop).await
+}
+
+fn assignment(
+    settings: &Settings,
+    connector: Arc<Connector>,
+    consumer: &Arc<BaseConsumer<Follow>>,
+) -> Assignment {
+    let claimer = Claimer {
+        connector,
+        consumer: consumer.clone(),
+        topic: settings.topic.swipes.clone(),
+        wait: Duration::from_millis(settings.batch.claim_wait_ms),
+    };
+    Assignment::new(claimer, settings.retry, settings.batch.timeout(), Handle::current())
 }
 
 /// Waits for the end: a wish to stop, or the first part that fails, which ends the others.

@@ -26,8 +26,18 @@ pub(crate) struct Log {
 /// How long one question to Kafka may take.
 const ASK: Duration = Duration::from_secs(5);
 
+/// Waits until both servers are there, and holds them against each other.
+pub(crate) async fn servers(
+    connector: &Connector,
+    consumer: &Arc<BaseConsumer<Follow>>,
+    settings: &Settings,
+) -> Result<Log, Error> {
+    postgres(connector, settings).await?;
+    log(connector, consumer, settings).await
+}
+
 /// Waits, for ever if need be, until Postgres answers with the schema that this program needs.
-pub(crate) async fn postgres(connector: &Connector, settings: &Settings) -> Result<(), Error> {
+async fn postgres(connector: &Connector, settings: &Settings) -> Result<(), Error> {
     let schema = || async {
         let client = connector.connect().await?;
         let sql = "SELECT to_regclass('refinery_schema_history') IS NOT NULL";
@@ -48,7 +58,7 @@ pub(crate) async fn postgres(connector: &Connector, settings: &Settings) -> Resu
 }
 
 /// Waits, for ever if need be, until Kafka has the topic; then holds the two against each other.
-pub(crate) async fn log(
+async fn log(
     connector: &Connector,
     consumer: &Arc<BaseConsumer<Follow>>,
     settings: &Settings,
