@@ -134,7 +134,7 @@ impl Assignment {
         self.positions[at] = Some(Position {
             claim: granted.claim,
             writer,
-            expected: granted.next_offset,
+            expected: granted.progress.open.next_offset,
             suspected: None,
         });
     }

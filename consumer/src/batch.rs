@@ -1,16 +1,15 @@
 //! What one transaction applies: the chunks that waited, and how far they carry each partition.
 
-use std::collections::BTreeMap;
-
+use crate::by_partition::ByPartition;
 use crate::chunk::{Chunk, Claim, Gap, Record};
 use crate::claims::Claims;
+use crate::progress::Progress;
 
 /// The records of one transaction.
 #[derive(Debug)]
 pub(crate) struct Batch {
     chunks: Vec<Chunk>,
-    /// By partition: the order in which their rows are locked.
-    parts: BTreeMap<i32, Part>,
+    parts: ByPartition<Part>,
 }
 
 /// One partition's share of a batch: every offset from `first` to before `next`.
@@ -20,30 +19,40 @@ pub(crate) struct Part {
     pub(crate) first: i64,
     pub(crate) next: i64,
     pub(crate) gaps: Vec<Gap>,
+    /// How far the partition is before the batch.
+    pub(crate) before: Progress,
+}
+
+impl Part {
+    /// Whether some of its offsets may have their outcome already: the log is being read again.
+    pub(crate) fn read_again(&self) -> bool {
+        self.first < self.before.applied_to
+    }
 }
 
 impl Batch {
     /// Merges chunks in the order they came, leaving out what belongs to a claim that is no longer
     /// held.
     pub(crate) fn merge(chunks: Vec<Chunk>, claims: &Claims) -> Self {
-        let mut parts: BTreeMap<i32, Part> = BTreeMap::new();
-        let mut extend = |claim: Claim, first: i64, next: i64, gap: Option<Gap>| {
-            let part = parts.entry(claim.partition).or_insert_with(|| Part {
-                claim,
-                first,
-                next,
-                gaps: Vec::new(),
-            });
-            part.first = part.first.min(first);
-            part.next = part.next.max(next);
-            part.gaps.extend(gap);
-        };
         let held = claims.held();
+        let mut parts: ByPartition<Part> = ByPartition::default();
+        let mut extend = |claim: Claim, first: i64, next: i64, gap: Option<Gap>| {
+            let slot = parts.slot(claim.partition);
+            if slot.is_none() {
+                let new = |before| Part { claim, first, next, gaps: Vec::new(), before };
+                *slot = held.get(&claim).copied().map(new);
+            }
+            if let Some(part) = slot.as_mut().filter(|part| part.claim == claim) {
+                part.first = part.first.min(first);
+                part.next = part.next.max(next);
+                part.gaps.extend(gap);
+            }
+        };
         for chunk in &chunks {
-            for (claim, gap) in chunk.gaps().iter().filter(|(claim, _)| held.contains(claim)) {
+            for (claim, gap) in chunk.gaps() {
                 extend(*claim, gap.first, gap.end, Some(*gap));
             }
-            for record in chunk.records().filter(|record| held.contains(&record.claim())) {
+            for record in chunk.records() {
                 extend(record.claim(), record.offset(), record.offset() + 1, None);
             }
         }
@@ -51,52 +60,53 @@ impl Batch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.parts().next().is_none()
     }
 
+    /// In the order of the partitions, in which their rows are locked.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
         self.parts.values()
     }
 
-    /// Whether the record at `offset` of `claim` is still to be applied.
-    pub(crate) fn holds(&self, claim: Claim, offset: i64) -> bool {
-        self.parts
-            .get(&claim.partition)
-            .is_some_and(|part| part.claim == claim && (part.first..part.next).contains(&offset))
+    /// One partition's share.
+    pub(crate) fn part(&self, partition: i32) -> Option<&Part> {
+        self.parts.get(partition)
     }
 
     /// The records, each partition's in the order of the log.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.chunks
             .iter()
             .flat_map(Chunk::records)
             .filter(|record| self.holds(record.claim(), record.offset()))
     }
 
-    /// The chunks, for their memory to be used again.
-    pub(crate) fn into_chunks(self) -> Vec<Chunk> {
-        self.chunks
-    }
-
     /// Leaves out the partitions whose claims were lost meanwhile.
     pub(crate) fn keep_held(&mut self, claims: &Claims) {
         let held = claims.held();
-        self.parts.retain(|_, part| held.contains(&part.claim));
+        self.parts.retain(|part| held.contains_key(&part.claim));
     }
 
     /// Leaves a partition out: its claim was lost, or all of it has been applied before.
     pub(crate) fn drop_part(&mut self, partition: i32) {
-        self.parts.remove(&partition);
+        self.parts.remove(partition);
     }
 
-    /// Leaves out what lies before `first`: it has been applied before.
-    pub(crate) fn skip_to(&mut self, partition: i32, first: i64) {
-        if let Some(part) = self.parts.get_mut(&partition) {
-            part.first = first;
-            part.gaps.retain(|gap| gap.first >= first);
-            if part.first >= part.next {
-                self.parts.remove(&partition);
-            }
+    /// Leaves out what a partition is past already.
+    pub(crate) fn skip_to(&mut self, partition: i32, before: Progress) {
+        let Some(part) = self.parts.get_mut(partition) else { return };
+        part.before = before;
+        part.first = before.open.next_offset;
+        part.gaps.retain(|gap| gap.first >= part.first);
+        if part.first >= part.next {
+            self.parts.remove(partition);
         }
+    }
+
+    /// Whether the record at `offset` of `claim` is still to be applied.
+    fn holds(&self, claim: Claim, offset: i64) -> bool {
+        self.parts
+            .get(claim.partition)
+            .is_some_and(|part| part.claim == claim && (part.first..part.next).contains(&offset))
     }
 }

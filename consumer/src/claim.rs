@@ -13,19 +13,20 @@ use uuid::Uuid;
 use crate::chunk::Claim;
 use crate::error::Error;
 use crate::follow::Follow;
+use crate::progress::Progress;
 use crate::store::{self, Connector};
 
 /// A claim that was granted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Granted {
     pub(crate) claim: Claim,
-    pub(crate) next_offset: i64,
+    pub(crate) progress: Progress,
 }
 
 /// Takes claims.
 pub(crate) struct Claimer {
     pub(crate) connector: Arc<Connector>,
-    pub(crate) consumer: Arc<BaseConsumer<Follow>>,
+    pub(crate) consumer: &'static BaseConsumer<Follow>,
     pub(crate) topic: String,
     /// How long a predecessor may be in the way.
     pub(crate) wait: Duration,
@@ -60,11 +61,11 @@ impl Claimer {
         if rows.len() != partitions.len() {
             return Err(Error::Bug(format!("claimed {} of {partitions:?}", rows.len())));
         }
-        let granted = rows.iter().map(|row| Granted {
-            claim: Claim { partition: row.get(0), owner },
-            next_offset: row.get(1),
+        let granted = rows.iter().map(|row| {
+            let claim = Claim { partition: row.get(0), owner };
+            Ok(Granted { claim, progress: Progress::read(row)? })
         });
-        Ok(granted.collect())
+        granted.collect()
     }
 
     /// Enters partitions that were never read, from the start of the log.
@@ -79,7 +80,7 @@ impl Claimer {
         if new.is_empty() {
             return Ok(());
         }
-        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
+        let (consumer, topic) = (self.consumer, self.topic.clone());
         let asked = new.clone();
         let starts = tokio::task::spawn_blocking(move || {
             let timeout = Duration::from_secs(10);

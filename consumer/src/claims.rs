@@ -1,12 +1,13 @@
 //! The claims that this process holds, as reader and writers know them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use crate::chunk::Claim;
+use crate::progress::Progress;
 
 /// The claims this process holds, shared by reader and writers.
 #[derive(Debug, Default)]
@@ -15,8 +16,8 @@ pub(crate) struct Claims(Mutex<HashMap<i32, Held>>);
 #[derive(Debug)]
 struct Held {
     owner: Uuid,
-    /// Committed up to here.
-    next_offset: i64,
+    /// As of our last commit.
+    progress: Progress,
     lost: Option<(Loss, Instant)>,
 }
 
@@ -30,8 +31,8 @@ pub(crate) enum Loss {
 }
 
 impl Claims {
-    pub(crate) fn hold(&self, claim: Claim, next_offset: i64) {
-        let held = Held { owner: claim.owner, next_offset, lost: None };
+    pub(crate) fn hold(&self, claim: Claim, progress: Progress) {
+        let held = Held { owner: claim.owner, progress, lost: None };
         self.lock().insert(claim.partition, held);
     }
 
@@ -39,11 +40,14 @@ impl Claims {
         self.lock().remove(&partition);
     }
 
-    /// Every claim that is still good.
-    pub(crate) fn held(&self) -> HashSet<Claim> {
+    /// Every claim that is still good, and how far it is.
+    pub(crate) fn held(&self) -> HashMap<Claim, Progress> {
         let held = self.lock();
         let good = held.iter().filter(|(_, held)| held.lost.is_none());
-        good.map(|(partition, held)| Claim { partition: *partition, owner: held.owner }).collect()
+        good.map(|(partition, held)| {
+            (Claim { partition: *partition, owner: held.owner }, held.progress)
+        })
+        .collect()
     }
 
     /// Marks a claim as lost; one that was replaced meanwhile is left alone.
@@ -55,11 +59,11 @@ impl Claims {
         }
     }
 
-    pub(crate) fn committed(&self, claim: Claim, next_offset: i64) {
+    pub(crate) fn committed(&self, claim: Claim, progress: Progress) {
         if let Some(held) = self.lock().get_mut(&claim.partition)
             && held.owner == claim.owner
         {
-            held.next_offset = next_offset;
+            held.progress = progress;
         }
     }
 
@@ -83,7 +87,8 @@ impl Claims {
 
     /// Where each partition's next transaction starts.
     pub(crate) fn next_offsets(&self) -> HashMap<i32, i64> {
-        self.lock().iter().map(|(partition, held)| (*partition, held.next_offset)).collect()
+        let next = |(partition, held): (&i32, &Held)| (*partition, held.progress.open.next_offset);
+        self.lock().iter().map(next).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, Held>> {

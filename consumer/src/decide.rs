@@ -30,12 +30,13 @@ impl Liveness {
     /// terminal's monotonic clock gives, never by a wall clock of its own or Kafka's.
     fn live_at(&self, event: &Event<'_>) -> Option<Millis> {
         let swipe = &event.swipe;
-        if swipe.mode != Mode::Online || event.replay {
+        if swipe.mode != Mode::Online {
             return None;
         }
         let at = swipe.received_at.unix_ms().saturating_sub(i64::try_from(swipe.age_ms?).ok()?);
         let age_ms = self.now.unix_ms().saturating_sub(at);
-        (-self.skew_ms..=self.window_ms).contains(&age_ms).then_some(Millis::from_unix_ms(at))
+        let recent = (-self.skew_ms..=self.window_ms).contains(&age_ms);
+        (recent && !event.is_replay()).then_some(Millis::from_unix_ms(at))
     }
 }
 

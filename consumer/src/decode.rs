@@ -4,15 +4,13 @@ use registry::{Cache, Slot};
 use schemas::{DeadLetterReason, EVENT_BYTES_MAX, Millis, Swipe, headers};
 use uuid::Uuid;
 
-use crate::chunk::{Claim, Record};
+use crate::chunk::{Claim, Record, last};
 
 /// A swipe with its place in the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Event<'a> {
-    pub(crate) record: Record<'a>,
+    pub(crate) record: &'a Record,
     pub(crate) swipe: Swipe<'a>,
-    /// It carries a replay header: it corrects history and never opens a door.
-    pub(crate) replay: bool,
     /// The card, as the writer's cache numbers it.
     pub(crate) card: Slot,
     /// The terminal, likewise.
@@ -30,7 +28,7 @@ pub(crate) struct Cause {
 /// A record that cannot be applied.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal<'a> {
-    pub(crate) record: Record<'a>,
+    pub(crate) record: &'a Record,
     pub(crate) cause: Cause,
 }
 
@@ -42,11 +40,35 @@ impl Event<'_> {
     pub(crate) fn offset(&self) -> i64 {
         self.record.offset()
     }
+
+    /// Partition and offset.
+    pub(crate) fn place(&self) -> (i32, i64) {
+        (self.claim().partition, self.offset())
+    }
+
+    /// Whether it carries a replay header, or headers that nobody can read: it corrects history and
+    /// never opens a door.
+    pub(crate) fn is_replay(&self) -> bool {
+        let headers = self.record.headers();
+        headers.is_none_or(|headers| last(&headers, headers::REPLAY).is_some())
+    }
 }
 
 impl Cause {
     pub(crate) fn new(reason: DeadLetterReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
+    }
+
+    /// The days that are kept hold no place for it.
+    pub(crate) fn outside() -> Self {
+        let message = "occurred_at: must lie between the oldest day kept and a day from now; \
+                       `gatelog setup --keep-from` moves the oldest day";
+        Self::new(DeadLetterReason::OccurredAtOutOfRange, message)
+    }
+
+    /// Its dead letter stands, and says why.
+    pub(crate) fn settled() -> Self {
+        Self::undecodable("this offset has its dead letter")
     }
 
     fn undecodable(message: impl Into<String>) -> Self {
@@ -76,7 +98,7 @@ impl Window {
 
 /// Reads one record of a log with `partitions` partitions, and has its names numbered by `cache`.
 pub(crate) fn decode<'a>(
-    record: Record<'a>,
+    record: &'a Record,
     partitions: i32,
     cache: &mut Cache,
 ) -> Result<Event<'a>, Cause> {
@@ -85,18 +107,10 @@ pub(crate) fn decode<'a>(
         let message = format!("the value has {} bytes, may have {EVENT_BYTES_MAX}", value.len());
         return Err(Cause::new(DeadLetterReason::Oversize, message));
     }
-    if !record.headers_readable() {
-        return Err(Cause::undecodable("the headers are more than 64, or a name is not UTF-8"));
-    }
-    if record.header(headers::TYPE) != Some(headers::TYPE_SWIPE_V1.as_bytes()) {
-        let message = format!("{} is not {}", headers::TYPE, headers::TYPE_SWIPE_V1);
-        return Err(Cause::new(DeadLetterReason::UnknownType, message));
-    }
-    let swipe = Swipe::decode(value).map_err(|invalid| Cause::undecodable(invalid.to_string()))?;
-    let id = record.header(headers::ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
-    if id != Some(swipe.event_id) {
-        return Err(Cause::undecodable(format!("{} is not the value's event_id", headers::ID)));
-    }
+    let swipe = match Swipe::decode_canonical(value) {
+        Some(swipe) => swipe,
+        None => decode_with_headers(record, value)?,
+    };
     if record.key() != Some(swipe.card_id.as_bytes()) {
         let message = "the record's key is not its card_id";
         return Err(Cause::new(DeadLetterReason::WrongKey, message));
@@ -106,9 +120,26 @@ pub(crate) fn decode<'a>(
         let message = format!("the key belongs to partition {owed} (murmur2)");
         return Err(Cause::new(DeadLetterReason::WrongPartition, message));
     }
-    let replay = record.header(headers::REPLAY).is_some();
     let (card, terminal) = (cache.card(&swipe.card_id), cache.terminal(&swipe.terminal_id));
-    Ok(Event { record, swipe, replay, card, terminal })
+    Ok(Event { record, swipe, card, terminal })
+}
+
+/// A value that does not say by itself what it is: the headers must, and must agree with it.
+#[cold]
+fn decode_with_headers<'a>(record: &Record, value: &'a [u8]) -> Result<Swipe<'a>, Cause> {
+    let Some(headers) = record.headers() else {
+        return Err(Cause::undecodable("the headers are more than 64, or a name is not UTF-8"));
+    };
+    if last(&headers, headers::TYPE) != Some(headers::TYPE_SWIPE_V1.as_bytes()) {
+        let message = format!("{} is not {}", headers::TYPE, headers::TYPE_SWIPE_V1);
+        return Err(Cause::new(DeadLetterReason::UnknownType, message));
+    }
+    let swipe = Swipe::decode(value).map_err(|invalid| Cause::undecodable(invalid.to_string()))?;
+    let id = last(&headers, headers::ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
+    if id != Some(swipe.event_id) {
+        return Err(Cause::undecodable(format!("{} is not the value's event_id", headers::ID)));
+    }
+    Ok(swipe)
 }
 
 #[cfg(test)]
@@ -133,7 +164,7 @@ mod tests {
         let claim = Claim { partition, owner: Uuid::nil() };
         let headers = [(headers::TYPE, ce_type.as_bytes()), (headers::ID, id.as_bytes())];
         chunk.push_parts(claim, 5, Some(key), value, &headers);
-        let record = chunk.records().next().unwrap();
+        let record = &chunk.records()[0];
         let mut cache = Cache::new(std::num::NonZeroUsize::MIN);
         decode(record, 4, &mut cache).err().map(|cause| cause.reason)
     }

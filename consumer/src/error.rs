@@ -33,9 +33,19 @@ pub enum Error {
     /// The stored offset of a partition is not in the log: events were lost, or it is another log.
     #[error(
         "the log no longer holds, or never held, the offset that a partition goes on from ({0}); \
-         compare `gatelog offsets show` with the topic"
+         compare `gatelog offsets show` with the topic; \
+         `gatelog offsets accept-loss` goes on behind what is gone"
     )]
     OffsetOutOfRange(String),
+    /// A bucket that was sealed before says something else now.
+    #[error(
+        "partitions {partitions:?}: the log says something else than when it was sealed (log_seal); \
+         look with `gatelog verify` before anything else: is it the same topic?"
+    )]
+    LogChanged {
+        /// The partitions of the seals in question.
+        partitions: Vec<i32>,
+    },
     /// This database belongs to another log or group.
     #[error(
         "this database belongs to {what} {stored:?}, this consumer is set to {ours:?}; \

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 use registry::Slot;
-use schemas::Millis;
+use schemas::{Direction, LocalDecision, Millis, Mode, Swipe};
 use uuid::Uuid;
 
 /// The key of a row: a card has one at each millisecond.
@@ -14,10 +14,41 @@ pub(crate) type Key = (Millis, Slot);
 /// What stands in the tables at the keys of a batch, or comes to stand there by it.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
-    /// The event that has the row, and its offset.
-    pub(crate) rows: HashMap<Key, (Uuid, i64), RandomState>,
-    /// The events that collided with it, and their offsets.
-    pub(crate) collisions: HashMap<(Key, Uuid), i64, RandomState>,
+    /// The event that has the row.
+    pub(crate) rows: HashMap<Key, (Uuid, Stood), RandomState>,
+    /// The events that collided with it.
+    pub(crate) collisions: HashMap<(Key, Uuid), Stood, RandomState>,
+}
+
+/// An event that stands somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stood {
+    pub(crate) offset: i64,
+    pub(crate) payload: Payload,
+}
+
+/// What a swipe says besides its identity and what each sending of it adds: the same identity must
+/// say the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Payload {
+    /// None is one that no event of the batch names.
+    pub(crate) terminal: Option<Slot>,
+    pub(crate) counter: Option<(u32, u64)>,
+    pub(crate) direction: Option<Direction>,
+    pub(crate) mode: Mode,
+    pub(crate) local_decision: Option<LocalDecision>,
+}
+
+impl Payload {
+    pub(crate) fn of(swipe: &Swipe<'_>, terminal: Slot) -> Self {
+        Self {
+            terminal: Some(terminal),
+            counter: swipe.terminal_epoch.zip(swipe.terminal_seq),
+            direction: swipe.direction,
+            mode: swipe.mode,
+            local_decision: swipe.local_decision,
+        }
+    }
 }
 
 /// What an event becomes.
@@ -34,6 +65,8 @@ pub(crate) enum Outcome {
     Duplicate {
         /// Where it stood first.
         first_offset: i64,
+        /// Whether it says something else than it did there.
+        altered: bool,
     },
     /// This very offset has its row: the log is being read again.
     RowStands,
@@ -52,7 +85,7 @@ pub(crate) struct Fold {
     /// By card: the latest moment that anything may stand at.
     latest: Vec<Millis>,
     /// Rows that are not in `standing` yet.
-    rows: Vec<(Key, Uuid, i64)>,
+    rows: Vec<(Key, Uuid, Stood)>,
 }
 
 impl Fold {
@@ -66,36 +99,43 @@ impl Fold {
     }
 
     /// What the next event in log order becomes.
-    pub(crate) fn next(&mut self, key: Key, event_id: Uuid, offset: i64) -> Outcome {
+    pub(crate) fn next(&mut self, key: Key, event_id: Uuid, stands: Stood) -> Outcome {
         let latest = &mut self.latest[key.1.index()];
         if key.0 > *latest {
             *latest = key.0;
-            self.rows.push((key, event_id, offset));
+            self.rows.push((key, event_id, stands));
             return Outcome::Row;
         }
         let Standing { rows, collisions } = &mut self.standing;
-        rows.extend(self.rows.drain(..).map(|(key, event_id, offset)| (key, (event_id, offset))));
-        let (row_id, row_offset) = match rows.entry(key) {
+        rows.extend(self.rows.drain(..).map(|(key, event_id, stood)| (key, (event_id, stood))));
+        let (row_id, row) = match rows.entry(key) {
             Entry::Vacant(free) => {
-                free.insert((event_id, offset));
+                free.insert((event_id, stands));
                 return Outcome::Row;
             }
             Entry::Occupied(taken) => *taken.get(),
         };
         if row_id == event_id {
-            return match row_offset == offset {
-                true => Outcome::RowStands,
-                false => Outcome::Duplicate { first_offset: row_offset },
-            };
+            return stands.after(row, Outcome::RowStands);
         }
         match collisions.entry((key, event_id)) {
             Entry::Vacant(free) => {
-                free.insert(offset);
-                Outcome::Collision { row_offset }
+                free.insert(stands);
+                Outcome::Collision { row_offset: row.offset }
             }
-            Entry::Occupied(taken) if *taken.get() == offset => Outcome::CollisionStands,
-            Entry::Occupied(taken) => Outcome::Duplicate { first_offset: *taken.get() },
+            Entry::Occupied(taken) => stands.after(*taken.get(), Outcome::CollisionStands),
         }
+    }
+}
+
+impl Stood {
+    /// What this event is if `first` has the same identity: `again` at its own offset.
+    fn after(self, first: Self, again: Outcome) -> Outcome {
+        if self.offset == first.offset {
+            return again;
+        }
+        let altered = self.payload != first.payload;
+        Outcome::Duplicate { first_offset: first.offset, altered }
     }
 }
 
@@ -112,7 +152,11 @@ mod tests {
         let slots = slots();
         let outcome = |(i, (ms, card, id)): (usize, &(i64, usize, u128))| {
             let key = (Millis::from_unix_ms(*ms), slots[*card]);
-            fold.next(key, Uuid::from_u128(*id), (from + i) as i64)
+            let (terminal, mode) = (Some(slots[0]), schemas::Mode::Online);
+            let (counter, direction, local_decision) = (None, None, None);
+            let payload = Payload { terminal, counter, direction, mode, local_decision };
+            let stands = Stood { offset: (from + i) as i64, payload };
+            fold.next(key, Uuid::from_u128(*id), stands)
         };
         events.iter().enumerate().map(outcome).collect()
     }
@@ -125,7 +169,7 @@ mod tests {
     /// All that stands after a batch, as a probe would find it before the next.
     fn probed(fold: Fold) -> Standing {
         let mut standing = fold.standing;
-        standing.rows.extend(fold.rows.into_iter().map(|(key, id, offset)| (key, (id, offset))));
+        standing.rows.extend(fold.rows.into_iter().map(|(key, id, stood)| (key, (id, stood))));
         standing
     }
 
@@ -165,7 +209,7 @@ mod tests {
                 let first_at_key = (0..=i).find(|j| same_key(*j)).unwrap();
                 let first_of_id = (0..=i).find(|j| same_key(*j) && events[*j].2 == *id).unwrap();
                 let expected = if first_of_id < i {
-                    Outcome::Duplicate { first_offset: first_of_id as i64 }
+                    Outcome::Duplicate { first_offset: first_of_id as i64, altered: false }
                 } else if first_at_key < i {
                     Outcome::Collision { row_offset: first_at_key as i64 }
                 } else {

@@ -5,6 +5,7 @@
 
 mod assignment;
 mod batch;
+mod by_partition;
 mod chunk;
 mod claim;
 mod claims;
@@ -16,6 +17,7 @@ mod follow;
 mod metrics;
 mod outlet;
 mod pipeline;
+mod progress;
 mod reader;
 mod run;
 mod settings;

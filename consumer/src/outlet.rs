@@ -1,7 +1,6 @@
 //! The reader's side of the writers' queues: chunks that fill up, and writers that fall behind.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -16,9 +15,7 @@ use crate::follow::Follow;
 /// All writers' queues.
 pub(crate) struct Outlets {
     outlets: Vec<Outlet>,
-    /// Chunks that the writers have emptied.
-    emptied: Receiver<Chunk>,
-    consumer: std::sync::Arc<BaseConsumer<Follow>>,
+    consumer: &'static BaseConsumer<Follow>,
     topic: String,
 }
 
@@ -37,8 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 impl Outlets {
     pub(crate) fn new(
         senders: Vec<mpsc::Sender<Chunk>>,
-        emptied: Receiver<Chunk>,
-        consumer: std::sync::Arc<BaseConsumer<Follow>>,
+        consumer: &'static BaseConsumer<Follow>,
         topic: String,
     ) -> Self {
         let outlet = |sender| Outlet {
@@ -47,7 +43,7 @@ impl Outlets {
             partitions: BTreeSet::new(),
             blocked: false,
         };
-        Self { outlets: senders.into_iter().map(outlet).collect(), emptied, consumer, topic }
+        Self { outlets: senders.into_iter().map(outlet).collect(), consumer, topic }
     }
 
     /// Gives a partition to the writer that has the fewest.
@@ -85,7 +81,7 @@ impl Outlets {
     /// Hands over whatever is pending and finds room.
     pub(crate) fn hand_over_all(&mut self) {
         for outlet in &mut self.outlets {
-            outlet.try_hand_over(&self.emptied);
+            outlet.try_hand_over();
         }
     }
 
@@ -93,7 +89,7 @@ impl Outlets {
     pub(crate) fn hand_over(&mut self, writer: usize) -> bool {
         let outlet = &mut self.outlets[writer];
         let deadline = Instant::now() + PATIENCE;
-        while !outlet.try_hand_over(&self.emptied) {
+        while !outlet.try_hand_over() {
             if Instant::now() >= deadline {
                 return false;
             }
@@ -103,11 +99,11 @@ impl Outlets {
     }
 
     /// Pauses a writer's partitions: it has more than it can take.
-    pub(crate) fn block(&mut self, writer: usize, consumer: &BaseConsumer<Follow>, topic: &str) {
+    pub(crate) fn block(&mut self, writer: usize) {
         let outlet = &mut self.outlets[writer];
         outlet.blocked = true;
         debug!(writer, "its queue is full; pausing its partitions");
-        if let Err(error) = consumer.pause(&list(topic, &outlet.partitions)) {
+        if let Err(error) = self.consumer.pause(&list(&self.topic, &outlet.partitions)) {
             warn!(%error, "pausing partitions");
         }
     }
@@ -116,7 +112,7 @@ impl Outlets {
     pub(crate) fn unblock(&mut self) -> Vec<i32> {
         let mut resumed = Vec::new();
         for outlet in self.outlets.iter_mut().filter(|outlet| outlet.blocked) {
-            if outlet.try_hand_over(&self.emptied) {
+            if outlet.try_hand_over() {
                 outlet.blocked = false;
                 if let Err(error) = self.consumer.resume(&list(&self.topic, &outlet.partitions)) {
                     warn!(%error, "resuming partitions");
@@ -134,15 +130,14 @@ impl Outlets {
 }
 
 impl Outlet {
-    fn try_hand_over(&mut self, emptied: &Receiver<Chunk>) -> bool {
+    fn try_hand_over(&mut self) -> bool {
         if self.pending.is_empty() {
             return true;
         }
         let Some(sender) = &self.sender else { return true };
         match sender.try_reserve() {
             Ok(place) => {
-                let next = emptied.try_recv().unwrap_or_default();
-                place.send(std::mem::replace(&mut self.pending, next));
+                place.send(std::mem::take(&mut self.pending));
                 true
             }
             Err(TrySendError::Full(())) => false,

@@ -1,30 +1,31 @@
 //! The data path of one batch:
 //!
 //! ```text
-//! records → decode → days → ┌ begin · judge · fence · probe → sort → COPY · totals · seal ┐ → commit
-//!              │            │                           clock moved: again, under the lock │
-//!              └─ refused ──┴──────────────→ dead letters ───────────────────────────────────┘
+//! records → decode → days → ┌ begin · judge · fence · probe → sort → COPY · seals · totals · clock ┐ → commit
+//!              │            │                                    moved: again, under the lock       │
+//!              └─ refused ──┴──────────────→ dead letters ────────────────────────────────────────────┘
 //! ```
 //!
 //! What is judged is judged inside the transaction, in log order; nothing of it is kept if the
 //! transaction is not.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use registry::{Cache, Freshness};
 use schemas::{DeadLetterReason, Millis};
 use uuid::Uuid;
 
-use crate::batch::{Batch, Part};
+use crate::batch::Batch;
 use crate::claims::Claims;
 use crate::decide::{Judged, Liveness, judge};
 use crate::decode::{Cause, Event, Refusal, decode};
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::progress::Told;
 use crate::settings::Decision;
 use crate::start::PartitionCount;
-use crate::store::{Fence, Fenced, Share, Sorted, Store};
+use crate::store::{Declined, Fence, Fenced, Share, Sorted, Store};
 
 /// What a writer needs besides its connection.
 pub(crate) struct Pipeline {
@@ -46,6 +47,16 @@ enum Try {
     Committed,
     ClockMoved,
     Stopped(Vec<(i32, Fence)>),
+}
+
+/// The records of a batch, read.
+#[derive(Default)]
+struct Decoded<'b> {
+    events: Vec<Event<'b>>,
+    /// Events of days that are not kept.
+    outside: Vec<Event<'b>>,
+    dead: Vec<Refusal<'b>>,
+    told: Told,
 }
 
 impl Pipeline {
@@ -78,11 +89,8 @@ impl Pipeline {
     ) -> Result<(), Error> {
         let mut freshness = Freshness::Optimistic;
         while !batch.is_empty() {
-            match self.try_once(batch, store, freshness).await? {
-                Try::Committed => {
-                    batch.parts().for_each(|part| claims.committed(part.claim, part.next));
-                    return Ok(());
-                }
+            match self.try_once(batch, store, claims, freshness).await? {
+                Try::Committed => return Ok(()),
                 Try::ClockMoved => {
                     self.metrics.stale_decisions.inc();
                     freshness = Freshness::Current;
@@ -97,9 +105,10 @@ impl Pipeline {
         &mut self,
         batch: &Batch,
         store: &mut Store,
+        claims: &Claims,
         freshness: Freshness,
     ) -> Result<Try, Error> {
-        let (events, mut dead) = self.decode(batch, store).await?;
+        let Decoded { events, outside, mut dead, mut told } = self.decode(batch, store).await?;
         store.ensure_days(events.iter().map(|event| event.swipe.occurred_at.unix_day())).await?;
 
         let mut transaction = store.begin().await?;
@@ -110,88 +119,102 @@ impl Pipeline {
         let terminals = events.iter().map(|event| event.terminal);
         self.cache.prepare(transaction.client(), cards, terminals, freshness).await?;
         let clock = self.cache.clock().unwrap_or_default();
-        let judged = self.judge(&events, &mut dead);
+        let settled = transaction.standing_dead(batch).await?;
+        let (judged, declined) = self.judge(&events, &outside, &settled, &mut dead);
+        let again = transaction.refuse(declined, batch, &self.cache, &mut dead).await?;
 
-        let seen_up_to = match transaction.fence(&shares(batch, &judged, &dead)).await? {
-            Fenced::Through(seen_up_to) => seen_up_to,
-            Fenced::Stopped(stopped) => return Ok(Try::Stopped(stopped)),
-        };
-        let standing = transaction.probe(&judged, &seen_up_to, self.probe_everything).await?;
-        let sorted = Sorted::sort(judged, dead, standing, self.cache.cards_numbered());
+        judged.iter().for_each(|judged| told.judged(judged.event));
+        dead.iter().for_each(|refusal| told.refused(refusal.record));
+        let shares: Vec<Share<'_>> = batch.parts().map(|part| told.share(part)).collect();
+        if let Fenced::Stopped(stopped) = transaction.fence(&shares).await? {
+            return Ok(Try::Stopped(stopped));
+        }
+        let everything = self.probe_everything;
+        let standing = transaction.probe(&judged, batch, &self.cache, everything).await?;
+        let sorted = Sorted::sort(judged, dead, standing, again, self.cache.cards_numbered());
         transaction.copy_rows(&sorted.rows, clock).await?;
         transaction.copy_collisions(&sorted.collisions, clock).await?;
         transaction.insert_duplicates(&sorted.duplicates).await?;
+        transaction.insert_conflicts(&sorted.conflicts).await?;
         transaction.insert_dead(&sorted.dead, self.log_id).await?;
         transaction.insert_gaps(batch.parts()).await?;
+        transaction.insert_seals(&shares).await?;
         transaction.correct_totals(&sorted).await?;
         if transaction.seal().await? != clock {
             return Ok(Try::ClockMoved);
         }
         transaction.commit().await?;
+        shares.iter().for_each(|share| claims.committed(share.part.claim, share.after));
         self.metrics.applied(&sorted);
         Ok(Try::Committed)
     }
 
-    /// Bytes to events. What lies outside the days that are kept is refused only after a fresh look
-    /// at which days those are.
+    /// Bytes to events. What lies outside the days that are kept is set aside only after a fresh
+    /// look at which days those are.
     async fn decode<'b>(
         &mut self,
         batch: &'b Batch,
         store: &mut Store,
-    ) -> Result<(Vec<Event<'b>>, Vec<Refusal<'b>>), Error> {
+    ) -> Result<Decoded<'b>, Error> {
         let count = batch.records().count();
         self.cache.begin(count);
-        let (mut events, mut dead) = (Vec::with_capacity(count), Vec::new());
+        let mut decoded = Decoded { events: Vec::with_capacity(count), ..Decoded::default() };
         for record in batch.records() {
             match decode(record, self.partitions, &mut self.cache) {
-                Ok(event) => events.push(event),
-                Err(cause) => dead.push(Refusal { record, cause }),
+                Ok(event) => {
+                    decoded.told.event(&event);
+                    decoded.events.push(event);
+                }
+                Err(cause) => {
+                    decoded.told.record(record);
+                    decoded.dead.push(Refusal { record, cause });
+                }
             }
         }
         // More partitions would make every second record look misplaced: look before believing it.
         let misplaced =
             |refusal: &Refusal<'_>| refusal.cause.reason == DeadLetterReason::WrongPartition;
-        if dead.iter().any(misplaced) {
+        if decoded.dead.iter().any(misplaced) {
             self.count.must_be(self.partitions).await?;
         }
         let now = Millis::now();
         let window = store.window(now);
-        if !events.iter().all(|event| window.holds(event.swipe.occurred_at)) {
+        if !decoded.events.iter().all(|event| window.holds(event.swipe.occurred_at)) {
             store.refresh_window().await?;
             let window = store.window(now);
-            let (kept, outside): (Vec<_>, Vec<_>) =
-                events.into_iter().partition(|event| window.holds(event.swipe.occurred_at));
-            events = kept;
-            let message = format!(
-                "occurred_at: must lie between {} and {}; `gatelog setup --keep-from` moves \
-                     the oldest day",
-                window.oldest, window.newest
-            );
-            let cause = Cause::new(DeadLetterReason::OccurredAtOutOfRange, message);
-            let refuse = |event: Event<'b>| Refusal { record: event.record, cause: cause.clone() };
-            dead.extend(outside.into_iter().map(refuse));
+            (decoded.events, decoded.outside) =
+                decoded.events.into_iter().partition(|e| window.holds(e.swipe.occurred_at));
         }
-        Ok((events, dead))
+        Ok(decoded)
     }
 
+    /// Decides every event that can be decided, in log order.
     fn judge<'e, 'a>(
         &'e self,
         events: &'e [Event<'a>],
+        outside: &'e [Event<'a>],
+        settled: &HashSet<(i32, i64)>,
         dead: &mut Vec<Refusal<'a>>,
-    ) -> Vec<Judged<'e, 'a>> {
+    ) -> (Vec<Judged<'e, 'a>>, Vec<Declined<'e, 'a>>) {
         let liveness = Liveness {
             now: Millis::now(),
             window_ms: i64::try_from(self.decision.live_window_ms).unwrap_or(i64::MAX),
             skew_ms: i64::try_from(self.decision.clock_skew_ms).unwrap_or(i64::MAX),
         };
         let mut judged = Vec::with_capacity(events.len());
+        let mut declined: Vec<Declined<'_, '_>> =
+            outside.iter().map(|event| Declined { event, cause: Cause::outside() }).collect();
         for event in events {
+            if !settled.is_empty() && settled.contains(&event.place()) {
+                dead.push(Refusal { record: event.record, cause: Cause::settled() });
+                continue;
+            }
             match judge(event, &self.cache, &liveness) {
                 Ok(one) => judged.push(one),
-                Err(cause) => dead.push(Refusal { record: event.record, cause }),
+                Err(cause) => declined.push(Declined { event, cause }),
             }
         }
-        judged
+        (judged, declined)
     }
 
     /// Leaves out of a batch the partitions that could not be advanced.
@@ -202,10 +225,11 @@ impl Pipeline {
                 continue;
             };
             match *fence {
-                Fence::Landed(next) => {
+                Fence::Landed(at) => {
+                    let next = at.open.next_offset;
                     tracing::info!(partition, next, "a commit whose reply was lost had landed");
-                    batch.skip_to(*partition, next);
-                    claims.committed(claim, next);
+                    batch.skip_to(*partition, at);
+                    claims.committed(claim, at);
                 }
                 Fence::Lost(loss) => {
                     tracing::warn!(partition, ?loss, "the claim is lost; leaving it alone");
@@ -216,24 +240,4 @@ impl Pipeline {
             }
         }
     }
-}
-
-/// What the fence is to count, a partition each.
-fn shares<'b>(batch: &'b Batch, judged: &[Judged<'_, '_>], dead: &[Refusal<'_>]) -> Vec<Share<'b>> {
-    let none = Millis::from_unix_ms(i64::MIN);
-    let mut latest: HashMap<i32, Millis> = HashMap::new();
-    for judged in judged {
-        let latest = latest.entry(judged.event.claim().partition).or_insert(none);
-        *latest = (*latest).max(judged.event.swipe.occurred_at);
-    }
-    let mut refused: HashMap<i32, i64> = HashMap::new();
-    for refusal in dead {
-        *refused.entry(refusal.record.claim().partition).or_default() += 1;
-    }
-    let share = |part: &'b Part| Share {
-        part,
-        dead: refused.get(&part.claim.partition).copied().unwrap_or_default(),
-        occurred_at_max: latest.get(&part.claim.partition).copied().unwrap_or(none),
-    };
-    batch.parts().map(share).collect()
 }

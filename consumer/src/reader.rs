@@ -26,7 +26,7 @@ use crate::outlet::Outlets;
 
 /// The reader's thread.
 pub(crate) struct Reader {
-    pub(crate) consumer: Arc<BaseConsumer<Follow>>,
+    pub(crate) consumer: &'static BaseConsumer<Follow>,
     pub(crate) topic: String,
     pub(crate) assignment: Assignment,
     pub(crate) outlets: Outlets,
@@ -49,6 +49,8 @@ pub(crate) struct Reader {
 const POLL: Duration = Duration::from_millis(100);
 /// The same while a writer's queue is full.
 const POLL_BLOCKED: Duration = Duration::from_millis(5);
+/// How long leaving the group may take.
+const LEAVE: Duration = Duration::from_secs(3);
 /// How often the offsets that are done are told to Kafka, as a hint for lag tools.
 const HINT_EVERY: Duration = Duration::from_secs(5);
 /// How often an outage of Kafka is worth a line in the log.
@@ -69,16 +71,30 @@ impl Reader {
         }
         self.hint(CommitMode::Sync);
         info!("leaving the group");
+        self.leave(deadline);
         outcome
     }
 
+    /// Says goodbye, so that the others need not wait for a session to run out. The consumer itself
+    /// lives as long as the process: records in the writers' hands lie in its memory.
+    fn leave(&self, deadline: Instant) {
+        if let Err(error) = self.consumer.close_queue() {
+            warn!(%error, "leaving the group");
+            return;
+        }
+        let deadline = deadline.max(Instant::now() + LEAVE);
+        while !self.consumer.closed() && Instant::now() < deadline {
+            drop(self.consumer.poll(POLL_BLOCKED));
+        }
+    }
+
     fn follow_the_log(&mut self) -> Result<(), Error> {
-        let consumer = self.consumer.clone();
+        let consumer = self.consumer;
         let mut messages = 0_u32;
         let mut looked = Instant::now();
         while !*self.stop.borrow() {
             match consumer.poll(self.patience()) {
-                Some(Ok(message)) => self.take(&message)?,
+                Some(Ok(message)) => self.take(message)?,
                 Some(Err(error)) => self.trouble(&error)?,
                 None => {
                     self.outlets.hand_over_all();
@@ -151,9 +167,10 @@ impl Reader {
             let partition = granted.claim.partition;
             let writer = self.outlets.deal(partition);
             self.assignment.start(*granted, writer);
-            self.claims.hold(granted.claim, granted.next_offset);
-            debug!(partition, next_offset = granted.next_offset, "claimed");
-            list.add_partition_offset(&self.topic, partition, Offset::Offset(granted.next_offset))
+            self.claims.hold(granted.claim, granted.progress);
+            let next_offset = granted.progress.open.next_offset;
+            debug!(partition, next_offset, "claimed");
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(next_offset))
                 .map_err(Error::kafka("assigning partitions"))?;
         }
         info!(claimed = granted.len(), partitions = self.assignment.len(), "claimed");
@@ -174,7 +191,7 @@ impl Reader {
             }
             Claiming::Again => {
                 for granted in granted {
-                    self.seek(granted.claim.partition, granted.next_offset)?;
+                    self.seek(granted.claim.partition, granted.progress.open.next_offset)?;
                 }
             }
         }
@@ -194,7 +211,7 @@ impl Reader {
         self.metrics.partitions.set(self.assignment.len() as i64);
     }
 
-    fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
+    fn take(&mut self, message: BorrowedMessage<'static>) -> Result<(), Error> {
         let partition = message.partition();
         // Messages of a revoked partition still arrive (librdkafka#1359).
         let Some(position) = self.assignment.position(partition) else {
@@ -221,7 +238,7 @@ impl Reader {
         self.outlets.pending(writer).push(claim, message);
         if self.outlets.pending(writer).is_full() && !self.outlets.hand_over(writer) {
             self.metrics.pauses.inc();
-            self.outlets.block(writer, &self.consumer, &self.topic);
+            self.outlets.block(writer);
         }
         Ok(())
     }

@@ -75,23 +75,21 @@ async fn work(
     let claims = Arc::new(Claims::default());
     let topic = settings.topic.swipes.clone();
     let follow = Follow::new(topic.clone(), claims.clone(), metrics.clone(), ready.lag.clone());
-    let consumer = Arc::new(connect(settings, connector.member(), follow)?);
+    // One for the life of the process: records lie in its memory until their batch is done.
+    let consumer: &'static _ = Box::leak(Box::new(connect(settings, connector.member(), follow)?));
 
     let log = tokio::select! {
-        log = start::servers(&connector, &consumer, settings) => log?,
+        log = start::servers(&connector, consumer, settings) => log?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
     info!(member = connector.member(), topic, partitions = log.partitions, "joining the group");
 
     let (writers_done, writers_done_seen) = watch::channel(false);
     let pipeline = || {
-        let count = PartitionCount { consumer: consumer.clone(), topic: topic.clone() };
+        let count = PartitionCount { consumer, topic: topic.clone() };
         let decision = settings.decision.clone();
         Pipeline::new(decision, log.partitions, log.log_id, metrics.clone(), count)
     };
-    // Emptied chunks go back to the reader: their memory has been paid for.
-    let (empties, emptied) =
-        std::sync::mpsc::sync_channel(settings.batch.writers * settings.batch.queue_chunks_max);
     let (mut writers, mut senders) = (JoinSet::new(), Vec::new());
     for _ in 0..settings.batch.writers {
         let (sender, chunks) = mpsc::channel(settings.batch.queue_chunks_max);
@@ -102,7 +100,6 @@ async fn work(
             claims: claims.clone(),
             pipeline: pipeline(),
             chunks,
-            empties: empties.clone(),
             session: None,
             postgres_answers: ready.postgres_answers.clone(),
             stop: stop.clone(),
@@ -112,8 +109,8 @@ async fn work(
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {
-        assignment: assignment(settings, connector, &consumer),
-        outlets: Outlets::new(senders, emptied, consumer.clone(), topic.clone()),
+        assignment: assignment(settings, connector, consumer),
+        outlets: Outlets::new(senders, consumer, topic.clone()),
         consumer,
         topic,
         claims,
@@ -133,11 +130,11 @@ async fn work(
 fn assignment(
     settings: &Settings,
     connector: Arc<Connector>,
-    consumer: &Arc<BaseConsumer<Follow>>,
+    consumer: &'static BaseConsumer<Follow>,
 ) -> Assignment {
     let claimer = Claimer {
         connector,
-        consumer: consumer.clone(),
+        consumer,
         topic: settings.topic.swipes.clone(),
         wait: Duration::from_millis(settings.batch.claim_wait_ms),
     };
@@ -220,19 +217,21 @@ fn connect(
             .set("heartbeat.interval.ms", heartbeat_interval_ms.to_string()),
         Protocol::Consumer => config.set("group.protocol", "consumer"),
     };
-    quiet_panics_of_the_reader();
+    quiet_panics_about_headers();
     config.create_with_context(follow).map_err(Error::kafka("starting librdkafka"))
 }
 
-/// A header name that is not UTF-8 makes rdkafka panic, which the reader catches and turns into a
-/// dead letter: no reason to fill the log with backtraces. Other threads panic as loudly as ever.
-fn quiet_panics_of_the_reader() {
+/// A header name that is not UTF-8 makes rdkafka panic, which is caught and made a dead letter: no
+/// reason to fill the log with backtraces. Everything else panics as loudly as ever.
+fn quiet_panics_about_headers() {
     static HOOKED: Once = Once::new();
     HOOKED.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let foreign = panic.location().is_some_and(|at| at.file().contains("rdkafka"));
-            if !(foreign && std::thread::current().name() == Some("reader")) {
+            let header = panic.location().is_some_and(|at| {
+                at.file().contains("rdkafka") && at.file().ends_with("message.rs")
+            });
+            if !header {
                 loud(panic);
             }
         }));

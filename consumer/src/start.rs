@@ -1,7 +1,6 @@
 //! Before the first event: both servers are there, and they belong together.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rng;
@@ -29,7 +28,7 @@ const ASK: Duration = Duration::from_secs(5);
 /// Waits until both servers are there, and holds them against each other.
 pub(crate) async fn servers(
     connector: &Connector,
-    consumer: &Arc<BaseConsumer<Follow>>,
+    consumer: &'static BaseConsumer<Follow>,
     settings: &Settings,
 ) -> Result<Log, Error> {
     postgres(connector, settings).await?;
@@ -60,14 +59,13 @@ async fn postgres(connector: &Connector, settings: &Settings) -> Result<(), Erro
 /// Waits, for ever if need be, until Kafka has the topic; then holds the two against each other.
 async fn log(
     connector: &Connector,
-    consumer: &Arc<BaseConsumer<Follow>>,
+    consumer: &'static BaseConsumer<Follow>,
     settings: &Settings,
 ) -> Result<Log, Error> {
     let topic = &settings.topic.swipes;
-    let count = PartitionCount { consumer: consumer.clone(), topic: topic.clone() };
+    let count = PartitionCount { consumer, topic: topic.clone() };
     let ask = || async {
         let partitions = count.ask().await?;
-        let consumer = consumer.clone();
         let asked = tokio::task::spawn_blocking(move || consumer.client().fetch_cluster_id(ASK));
         let cluster_id = asked.await.map_err(|_| Error::Ended("asking Kafka"))?;
         Ok((cluster_id.ok_or(Error::NoCluster)?, partitions))
@@ -81,7 +79,7 @@ async fn log(
 
 /// Asks Kafka how many partitions the log has.
 pub(crate) struct PartitionCount {
-    pub(crate) consumer: Arc<BaseConsumer<Follow>>,
+    pub(crate) consumer: &'static BaseConsumer<Follow>,
     pub(crate) topic: String,
 }
 
@@ -100,7 +98,7 @@ impl PartitionCount {
     }
 
     async fn ask(&self) -> Result<i32, Error> {
-        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
+        let (consumer, topic) = (self.consumer, self.topic.clone());
         tokio::task::spawn_blocking(move || {
             let metadata = consumer
                 .fetch_metadata(Some(&topic), ASK)

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -24,8 +23,6 @@ pub(crate) struct Writer {
     pub(crate) claims: Arc<Claims>,
     pub(crate) pipeline: Pipeline,
     pub(crate) chunks: mpsc::Receiver<Chunk>,
-    /// Where emptied chunks go.
-    pub(crate) empties: SyncSender<Chunk>,
     /// Whether Postgres answered last time; for `/readyz`.
     pub(crate) postgres_answers: Arc<AtomicBool>,
     /// Our last session, which may live on in the server when we have given it up.
@@ -110,11 +107,6 @@ impl Writer {
         self.postgres_answers.store(true, Ordering::Relaxed);
         self.pipeline.metrics.batch_events.observe(events as f64);
         self.pipeline.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
-        for mut chunk in batch.into_chunks() {
-            chunk.clear();
-            // More of them than the reader has use for are let go.
-            drop(self.empties.try_send(chunk));
-        }
         Ok(())
     }
 

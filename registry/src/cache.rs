@@ -88,6 +88,11 @@ impl Cache {
         self.terminals.number(terminal_id)
     }
 
+    /// The number of a terminal, if it has one.
+    pub fn known_terminal(&self, terminal_id: &str) -> Option<Slot> {
+        self.terminals.numbers.get(terminal_id).copied().map(Slot)
+    }
+
     /// How many cards have a number: all [`Slot::index`] are below it.
     pub fn cards_numbered(&self) -> usize {
         self.cards.len()

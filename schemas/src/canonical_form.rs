@@ -1,5 +1,5 @@
-//! A swipe read in the very form in which the gateway writes it: fields in the order of the type,
-//! no spaces, no escapes, times in UTC with three decimals.
+//! A swipe read in the very form in which the gateway writes it: its type first, then the fields in
+//! the order of the type, no spaces, no escapes, times in UTC with three decimals.
 //!
 //! Anything else is `None` here and left to serde, which decides what is a swipe; this only decides
 //! faster (`cargo xtask bench drain`). The two agree on all that this accepts: see the property test.
@@ -13,7 +13,7 @@ use crate::{Direction, LocalDecision, Millis, Mode, Swipe};
 /// Reads `value`, if it has that form.
 pub(crate) fn read(value: &[u8]) -> Option<Swipe<'_>> {
     let mut rest = Rest(value);
-    rest.skip(b"{\"event_id\":\"")?;
+    rest.skip(b"{\"type\":\"gatelog.swipe.v1\",\"event_id\":\"")?;
     let event_id = uuid(rest.take(36)?)?;
     rest.skip(b"\",\"card_id\":\"")?;
     let card_id = Cow::Borrowed(rest.id()?);
@@ -218,8 +218,8 @@ mod tests {
     #[test]
     fn the_gateways_own_form_is_read_here() {
         for text in [
-            r#"{"event_id":"0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11","card_id":"c1","terminal_id":"t1","terminal_epoch":2,"terminal_seq":48211,"occurred_at":"2026-02-28T23:59:59.417Z","age_ms":38,"received_at":"2026-03-02T07:58:12.461Z","direction":"in","mode":"online"}"#,
-            r#"{"event_id":"0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11","card_id":"c1","terminal_id":"t1","occurred_at":"2016-02-28T07:58:12.417Z","received_at":"2016-03-01T07:58:12.461Z","mode":"offline","local_decision":"denied"}"#,
+            r#"{"type":"gatelog.swipe.v1","event_id":"0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11","card_id":"c1","terminal_id":"t1","terminal_epoch":2,"terminal_seq":48211,"occurred_at":"2026-02-28T23:59:59.417Z","age_ms":38,"received_at":"2026-03-02T07:58:12.461Z","direction":"in","mode":"online"}"#,
+            r#"{"type":"gatelog.swipe.v1","event_id":"0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11","card_id":"c1","terminal_id":"t1","occurred_at":"2016-02-28T07:58:12.417Z","received_at":"2016-03-01T07:58:12.461Z","mode":"offline","local_decision":"denied"}"#,
         ] {
             let read = read(text.as_bytes()).expect(text);
             assert_eq!(serde_json::to_string(&read).unwrap(), text);

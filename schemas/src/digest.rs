@@ -2,7 +2,7 @@ use std::ops::AddAssign;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::{Direction, LocalDecision, Mode, Swipe};
+use crate::{Direction, LocalDecision, Millis, Mode, Swipe};
 
 /// An additive digest of a set of events: the sum, modulo 2^128, of a 128-bit hash of each.
 ///
@@ -27,10 +27,12 @@ impl std::fmt::Display for Digest {
 
 /// The digest of whatever lies at `offset`: of the swipe's fields where the value is one and the key
 /// its card, of key and value as bytes where they are not. The log and a dead letter's original
-/// bytes go through this one function.
-pub fn record(offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Digest {
+/// bytes go through this one function. With it comes `occurred_at`, where there is a swipe.
+pub fn record(offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> (Digest, Option<Millis>) {
     match Swipe::decode(value.unwrap_or_default()) {
-        Ok(swipe) if key == Some(swipe.card_id.as_bytes()) => canonical(offset, &swipe),
+        Ok(swipe) if key == Some(swipe.card_id.as_bytes()) => {
+            (canonical(offset, &swipe), Some(swipe.occurred_at))
+        }
         _ => {
             let mut hash = Xxh3::new();
             hash.update(&[0]);
@@ -40,7 +42,7 @@ pub fn record(offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Digest {
                 hash.update(&part.map_or(-1, |p| p.len() as i64).to_le_bytes());
                 hash.update(part.unwrap_or_default());
             }
-            Digest(hash.digest128())
+            (Digest(hash.digest128()), None)
         }
     }
 }

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{EVENT_BYTES_MAX, Invalid, Millis, Nonce, canonical_form, check_id, derive_event_id};
+use crate::{
+    EVENT_BYTES_MAX, Invalid, Millis, Nonce, canonical_form, check_id, derive_event_id, headers,
+};
 
 /// Ten years in ms: no terminal keeps a swipe longer.
 const AGE_MS_MAX: u64 = 315_576_000_000;
@@ -14,6 +16,9 @@ const AGE_MS_MAX: u64 = 315_576_000_000;
 /// Identity is (`event_id`, `card_id`, `occurred_at`). Fields that are not listed are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(expecting = "a JSON object")]
+// Written first, so that the value alone says what it is. Where it is absent, the header does.
+#[serde(tag = "type", rename = "gatelog.swipe.v1")]
+#[schemars(transform = with_type)]
 pub struct Swipe<'a> {
     /// The event's id, equal to the header `ce_id` and to the idempotency key.
     pub event_id: Uuid,
@@ -92,6 +97,26 @@ pub struct Submission<'a> {
     pub local_decision: Option<LocalDecision>,
 }
 
+/// What a value says of its own type.
+#[derive(Deserialize)]
+struct Typed<'a> {
+    #[serde(borrow, default)]
+    r#type: Option<Cow<'a, str>>,
+}
+
+/// The value may say its type, or leave it to the header; it must not contradict it.
+fn with_type(schema: &mut schemars::Schema) {
+    schema.insert("title".to_owned(), "Swipe".into());
+    let properties = schema.get_mut("properties").and_then(|found| found.as_object_mut());
+    if let Some(properties) = properties {
+        let says = "What this is. A value without it is a swipe if the header ce_type says so.";
+        properties.insert(
+            "type".to_owned(),
+            serde_json::json!({ "const": headers::TYPE_SWIPE_V1, "description": says }),
+        );
+    }
+}
+
 /// A terminal's own count: the number of the swipe and the generation of the counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TerminalCounter {
@@ -157,12 +182,25 @@ impl<'a> Swipe<'a> {
     /// # Errors
     /// Names the first field that is wrong.
     pub fn decode(value: &'a [u8]) -> Result<Self, Invalid> {
-        let swipe = match canonical_form::read(value) {
-            Some(swipe) if value.len() <= EVENT_BYTES_MAX => swipe,
-            _ => decode(value)?,
-        };
+        if let Some(swipe) = Self::decode_canonical(value) {
+            return Ok(swipe);
+        }
+        let swipe: Self = decode(value)?;
         swipe.check()?;
-        Ok(swipe)
+        match decode::<Typed<'_>>(value)?.r#type {
+            Some(other) if other != headers::TYPE_SWIPE_V1 => {
+                Err(Invalid::new("type", format!("must be {}", headers::TYPE_SWIPE_V1)))
+            }
+            _ => Ok(swipe),
+        }
+    }
+
+    /// Reads a swipe from a value that says itself, byte by byte in the gateway's own form, that it
+    /// is a `gatelog.swipe.v1`; such a record's headers only repeat it. `None` for any other value,
+    /// and where a limit is broken.
+    pub fn decode_canonical(value: &'a [u8]) -> Option<Self> {
+        let swipe = canonical_form::read(value)?;
+        (value.len() <= EVENT_BYTES_MAX && swipe.check().is_ok()).then_some(swipe)
     }
 
     /// The terminal's counter, where it has one.

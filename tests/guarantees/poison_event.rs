@@ -13,6 +13,31 @@ fn spoilt(ms: i64, spoil: impl FnOnce(&mut Event)) -> Event {
     event
 }
 
+/// A swipe in another form than the gateway's, which its headers must explain, spoilt.
+fn foreign(ms: i64, spoil: impl FnOnce(&mut Event)) -> Event {
+    spoilt(ms, |event| {
+        say(event, b"");
+        spoil(event);
+    })
+}
+
+/// Has the value say something else of its type, if anything.
+fn say(event: &mut Event, of_its_type: &[u8]) {
+    let value = event.value.take().unwrap_or_default();
+    let at = value.iter().position(|b| *b == b',').map_or(1, |comma| comma + 1);
+    let rest = if value.starts_with(br#"{"type""#) { &value[at..] } else { &value[1..] };
+    event.value = Some([b"{", of_its_type, rest].concat());
+}
+
+fn retype(event: &mut Event, ce_type: &str) {
+    event.headers.retain(|(name, _)| name != headers::TYPE);
+    event.headers.push((headers::TYPE.to_owned(), ce_type.as_bytes().to_vec()));
+}
+
+fn many_headers(event: &mut Event) {
+    event.headers.extend((0..65).map(|i| (format!("x-{i}"), b"x".to_vec())));
+}
+
 fn poison() -> Vec<(&'static str, Event)> {
     let far = |ms| {
         let mut swipe = swipe("c1", "t-hall", 0);
@@ -32,14 +57,11 @@ fn poison() -> Vec<(&'static str, Event)> {
         ),
         ("undecodable", spoilt(2, |e| e.value = None)),
         ("undecodable", spoilt(3, |e| e.value = Some(Vec::new()))),
-        (
-            "undecodable",
-            spoilt(15, |e| {
-                e.headers.extend((0..65).map(|i| (format!("x-{i}"), b"x".to_vec())));
-            }),
-        ),
-        ("undecodable", spoilt(4, |e| e.headers.retain(|(name, _)| name != headers::ID))),
-        ("unknown_type", spoilt(5, |e| e.headers.clear())),
+        ("undecodable", foreign(15, |e| many_headers(e))),
+        ("undecodable", foreign(4, |e| e.headers.retain(|(name, _)| name != headers::ID))),
+        ("undecodable", foreign(16, |e| say(e, br#""type":"gatelog.swipe.v2","#))),
+        ("unknown_type", foreign(5, |e| e.headers.clear())),
+        ("unknown_type", foreign(17, |e| retype(e, "gatelog.swipe.v2"))),
         ("oversize", spoilt(6, |e| e.value = Some(vec![b'x'; 100_000]))),
         ("wrong_key", spoilt(7, |e| e.key = Some(b"c2".to_vec()))),
         ("wrong_key", spoilt(8, |e| e.key = None)),
@@ -102,6 +124,23 @@ async fn neighbours_go_through_and_the_bytes_are_kept() -> Result<()> {
     let said = consumer.said();
     assert!(!said.contains("\"c1\"") && !said.contains("c1 "), "no card in the log: {said}");
     Ok(())
+}
+
+#[tokio::test]
+async fn what_other_publishers_write_is_read_by_its_headers() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    // Spaces and order are the sender's; and what is in the gateway's own form says all by itself,
+    // whatever somebody put into its headers.
+    let spaced = foreign(1, |e| {
+        let value = String::from_utf8(e.value.take().unwrap_or_default()).unwrap_or_default();
+        e.value = Some(value.replace(',', " ,\n ").into_bytes());
+    });
+    let events = vec![spaced, foreign(2, |_| {}), spoilt(3, |e| many_headers(e))];
+    world.log.publish(events).await?;
+    let _consumer = world.consumer()?;
+    assert_eq!(world.caught_up().await?, Totals { rows: 3, ..Totals::default() });
+    world.verify_clean().await
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! The fence: may this batch be applied, and by us?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use registry::Timestamptz;
-use schemas::Millis;
+use seal::Seal;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -11,20 +12,25 @@ use super::Transaction;
 use crate::batch::Part;
 use crate::claims::Loss;
 use crate::error::Error;
+use crate::progress::Progress;
+use crate::store::seals::Sums;
 
-/// One partition's share of a batch, as the fence counts it.
+/// One partition's share of a batch, and what it makes of the partition.
 #[derive(Debug, Clone)]
 pub(crate) struct Share<'b> {
     pub(crate) part: &'b Part,
     pub(crate) dead: i64,
-    pub(crate) occurred_at_max: Millis,
+    /// How far the partition is after the batch.
+    pub(crate) after: Progress,
+    /// The buckets that are complete by then.
+    pub(crate) seals: Vec<Seal>,
 }
 
 /// What became of the fence.
 #[derive(Debug)]
 pub(crate) enum Fenced {
-    /// Every partition was where we left it; their latest `occurred_at` before this batch.
-    Through(HashMap<i32, Millis>),
+    /// Every partition was where we left it.
+    Through,
     /// Some were not.
     Stopped(Vec<(i32, Fence)>),
 }
@@ -35,43 +41,57 @@ pub(crate) enum Fence {
     /// The claim is lost.
     Lost(Loss),
     /// It is ours and ahead: a commit whose reply was lost had landed, up to here.
-    Landed(i64),
+    Landed(Progress),
 }
 
 impl Transaction<'_> {
     /// Advances all partitions, on `owner = ours AND next_offset = first`.
     pub(crate) async fn fence(&self, shares: &[Share<'_>]) -> Result<Fenced, Error> {
         let doing = "advancing the partitions";
-        let column = |pick: fn(&Share<'_>) -> i64| shares.iter().map(pick).collect::<Vec<i64>>();
-        let partitions: Vec<i32> = shares.iter().map(|s| s.part.claim.partition).collect();
-        let owners: Vec<Uuid> = shares.iter().map(|s| s.part.claim.owner).collect();
-        let first = column(|s| s.part.first);
-        let next = column(|s| s.part.next);
-        let dead = column(|s| s.dead);
-        let gaps = column(|s| s.part.gaps.iter().map(|gap| gap.end - gap.first).sum());
-        let latest: Vec<_> = shares.iter().map(|s| Timestamptz(s.occurred_at_max)).collect();
-        let parameters: [&(dyn ToSql + Sync); 7] =
-            [&partitions, &owners, &first, &next, &dead, &gaps, &latest];
+        let partitions: Vec<i32> = column(shares, |s| s.part.claim.partition);
+        let owners: Vec<Uuid> = column(shares, |s| s.part.claim.owner);
+        let first: Vec<i64> = column(shares, |s| s.part.first);
+        let next: Vec<i64> = column(shares, |s| s.part.next);
+        let dead: Vec<i64> = column(shares, |s| s.dead);
+        let gaps: Vec<i64> =
+            column(shares, |s| s.part.gaps.iter().map(|gap| gap.end - gap.first).sum());
+        let latest = column(shares, |s| Timestamptz(s.after.occurred_at_max));
+        let open = Sums::of(shares.iter().map(|s| &s.after.open.sum));
+        let chains: Vec<&[u8]> = shares.iter().map(|s| &s.after.open.chain.0[..]).collect();
+        let parameters: [&(dyn ToSql + Sync); 12] = [
+            &partitions,
+            &owners,
+            &first,
+            &next,
+            &dead,
+            &gaps,
+            &latest,
+            &open.events,
+            &open.digests,
+            &open.occurred_min,
+            &open.occurred_max,
+            &chains,
+        ];
         let rows = self
             .inner
             .query(&self.statements.fence, &parameters)
             .await
             .map_err(Error::postgres(doing))?;
-        let through: HashMap<i32, Millis> =
-            rows.iter().map(|row| (row.get(0), row.get::<_, Timestamptz>(1).0)).collect();
-        if through.len() == shares.len() {
-            return Ok(Fenced::Through(through));
+        if rows.len() == shares.len() {
+            return Ok(Fenced::Through);
         }
+        let through: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
         let rows = self
             .inner
             .query(include_str!("../sql/read_offsets.sql"), &[&partitions])
             .await
             .map_err(Error::postgres(doing))?;
-        let found: HashMap<i32, (Uuid, i64)> =
-            rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+        let found = |row: &Row| Ok((row.get(0), (row.get(1), Progress::read(row)?)));
+        let found: HashMap<i32, (Uuid, Progress)> =
+            rows.iter().map(found).collect::<Result<_, Error>>()?;
         let stopped = shares
             .iter()
-            .filter(|share| !through.contains_key(&share.part.claim.partition))
+            .filter(|share| !through.contains(&share.part.claim.partition))
             .map(|share| {
                 let partition = share.part.claim.partition;
                 (partition, why_stopped(share.part, found.get(&partition).copied()))
@@ -80,16 +100,23 @@ impl Transaction<'_> {
     }
 }
 
-fn why_stopped(part: &Part, found: Option<(Uuid, i64)>) -> Fence {
+fn column<T>(shares: &[Share<'_>], pick: impl Fn(&Share<'_>) -> T) -> Vec<T> {
+    shares.iter().map(pick).collect()
+}
+
+fn why_stopped(part: &Part, found: Option<(Uuid, Progress)>) -> Fence {
     match found {
         Some((owner, _)) if owner != part.claim.owner => Fence::Lost(Loss::Taken),
-        Some((_, next)) if next > part.first => Fence::Landed(next),
+        Some((_, at)) if at.open.next_offset > part.first => Fence::Landed(at),
         _ => Fence::Lost(Loss::PutBack),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use schemas::Millis;
+    use seal::Open;
+
     use super::*;
     use crate::chunk::Claim;
 
@@ -97,11 +124,16 @@ mod tests {
     fn the_readings_of_a_row_that_did_not_advance() {
         let (ours, theirs) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let claim = Claim { partition: 0, owner: ours };
-        let part = Part { claim, first: 10, next: 20, gaps: Vec::new() };
-        assert_eq!(why_stopped(&part, Some((theirs, 10))), Fence::Lost(Loss::Taken));
-        assert_eq!(why_stopped(&part, Some((theirs, 20))), Fence::Lost(Loss::Taken));
-        assert_eq!(why_stopped(&part, Some((ours, 20))), Fence::Landed(20));
-        assert_eq!(why_stopped(&part, Some((ours, 5))), Fence::Lost(Loss::PutBack));
+        let at = |next_offset| Progress {
+            open: Open::start(next_offset),
+            occurred_at_max: Millis::from_unix_ms(0),
+            applied_to: next_offset,
+        };
+        let part = Part { claim, first: 10, next: 20, gaps: Vec::new(), before: at(10) };
+        assert_eq!(why_stopped(&part, Some((theirs, at(10)))), Fence::Lost(Loss::Taken));
+        assert_eq!(why_stopped(&part, Some((theirs, at(20)))), Fence::Lost(Loss::Taken));
+        assert_eq!(why_stopped(&part, Some((ours, at(20)))), Fence::Landed(at(20)));
+        assert_eq!(why_stopped(&part, Some((ours, at(5)))), Fence::Lost(Loss::PutBack));
         assert_eq!(why_stopped(&part, None), Fence::Lost(Loss::PutBack));
     }
 }

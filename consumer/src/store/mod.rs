@@ -9,6 +9,8 @@ mod encode;
 mod fence;
 mod probe;
 mod rows;
+mod seals;
+mod standing;
 mod transaction;
 
 use std::collections::{BTreeSet, HashSet};
@@ -20,6 +22,7 @@ use tokio_postgres::Client;
 pub(crate) use connect::{APPLICATION, Connector};
 pub(crate) use fence::{Fence, Fenced, Share};
 pub(crate) use rows::Sorted;
+pub(crate) use standing::Declined;
 pub(crate) use transaction::Transaction;
 
 use crate::decode::Window;

@@ -1,19 +1,24 @@
 //! The probe: what stands already at the keys of a batch?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use registry::Timestamptz;
-use schemas::Millis;
-use tokio_postgres::Statement;
+use registry::{Cache, Timestamptz};
+use schemas::{Direction, LocalDecision, Mode};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use super::Transaction;
 use super::rows::key;
+use crate::batch::Batch;
 use crate::decide::Judged;
 use crate::decode::Event;
 use crate::error::{Error, PROBING};
-use crate::fold::Standing;
+use crate::fold::{Payload, Standing, Stood};
+
+/// What must be the same where the identity is.
+const PAYLOAD: &str =
+    "a.terminal_id, a.terminal_epoch, a.terminal_seq, a.direction, a.online, a.locally_granted";
 
 /// Probes of so many days are remembered; then they start over.
 const PROBES_MAX: usize = 512;
@@ -24,27 +29,44 @@ impl Transaction<'_> {
     pub(crate) async fn probe(
         &mut self,
         judged: &[Judged<'_, '_>],
-        seen_up_to: &HashMap<i32, Millis>,
+        batch: &Batch,
+        cache: &Cache,
         everything: bool,
     ) -> Result<Standing, Error> {
+        let seen = |event: &&Event<'_>| {
+            let part = batch.part(event.claim().partition);
+            everything || part.is_none_or(|p| event.swipe.occurred_at <= p.before.occurred_at_max)
+        };
+        let events = judged.iter().map(|judged| judged.event).filter(seen);
+        self.standing(events, cache).await
+    }
+
+    /// What stands at the keys of these events.
+    pub(super) async fn standing<'e, 'a: 'e>(
+        &mut self,
+        events: impl Iterator<Item = &'e Event<'a>>,
+        cache: &Cache,
+    ) -> Result<Standing, Error> {
         let mut by_day: BTreeMap<i32, Vec<&Event<'_>>> = BTreeMap::new();
-        for event in judged.iter().map(|judged| judged.event) {
-            let seen = seen_up_to.get(&event.claim().partition);
-            if everything || seen.is_none_or(|seen| event.swipe.occurred_at <= *seen) {
-                by_day.entry(event.swipe.occurred_at.unix_day()).or_default().push(event);
-            }
+        for event in events {
+            by_day.entry(event.swipe.occurred_at.unix_day()).or_default().push(event);
         }
         let mut standing = Standing::default();
         let mut taken = Vec::new();
         for (day, events) in by_day {
             let statement = self.probe_of(day).await?;
-            for (event, event_id, offset) in self.find(&statement, &events).await? {
-                standing.rows.insert(key(event), (event_id, offset));
-                taken.push(event);
+            let at: Vec<_> = events.iter().map(|e| Timestamptz(e.swipe.occurred_at)).collect();
+            let cards: Vec<&str> = events.iter().map(|e| &*e.swipe.card_id).collect();
+            let rows = self.inner.query(&statement, &[&at, &cards]).await;
+            for row in rows.map_err(Error::postgres(PROBING))? {
+                if let Some(event) = asked(&events, row.get(0)) {
+                    standing.rows.insert(key(event), (row.get(1), stood(&row, cache)));
+                    taken.push(event);
+                }
             }
         }
         if !taken.is_empty() {
-            self.probe_collisions(&taken, &mut standing).await?;
+            self.probe_collisions(&taken, cache, &mut standing).await?;
         }
         Ok(standing)
     }
@@ -55,7 +77,7 @@ impl Transaction<'_> {
         }
         let leaf = leaf(day)?;
         let sql = format!(
-            "SELECT k.number, a.event_id, a.log_offset \
+            "SELECT k.number, a.event_id, a.log_offset, {PAYLOAD} \
              FROM unnest($1::timestamptz[], $2::text[]) WITH ORDINALITY \
              AS k (occurred_at, card_id, number) JOIN {leaf} a USING (occurred_at, card_id)"
         );
@@ -76,6 +98,7 @@ impl Transaction<'_> {
     async fn probe_collisions(
         &self,
         taken: &[&Event<'_>],
+        cache: &Cache,
         standing: &mut Standing,
     ) -> Result<(), Error> {
         let doing = "probing collision";
@@ -87,27 +110,34 @@ impl Transaction<'_> {
             self.inner.query(sql, &[&at, &cards, &ids]).await.map_err(Error::postgres(doing))?;
         for row in &rows {
             if let Some(event) = asked(taken, row.get(0)) {
-                standing.collisions.insert((key(event), event.swipe.event_id), row.get(1));
+                let stood = stood(row, cache);
+                standing.collisions.insert((key(event), event.swipe.event_id), stood);
             }
         }
         Ok(())
     }
+}
 
-    /// Runs a probe: what it finds, by the events it was asked for.
-    async fn find<'e, 'a>(
-        &self,
-        statement: &Statement,
-        events: &[&'e Event<'a>],
-    ) -> Result<Vec<(&'e Event<'a>, Uuid, i64)>, Error> {
-        let at: Vec<_> = events.iter().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
-        let cards: Vec<&str> = events.iter().map(|event| &*event.swipe.card_id).collect();
-        let rows =
-            self.inner.query(statement, &[&at, &cards]).await.map_err(Error::postgres(PROBING))?;
-        let found = rows
-            .iter()
-            .filter_map(|row| Some((asked(events, row.get(0))?, row.get(1), row.get(2))));
-        Ok(found.collect())
-    }
+/// What a probe found at a key.
+fn stood(row: &Row, cache: &Cache) -> Stood {
+    let word = |column: &str| row.get::<_, Option<&str>>(column);
+    let counter = (row.get::<_, Option<i32>>("terminal_epoch"))
+        .zip(row.get::<_, Option<i64>>("terminal_seq"))
+        .map(|(epoch, seq)| (epoch.unsigned_abs(), seq.unsigned_abs()));
+    let payload = Payload {
+        terminal: cache.known_terminal(row.get("terminal_id")),
+        counter,
+        direction: word("direction")
+            .map(|w| if w == "in" { Direction::In } else { Direction::Out }),
+        mode: if row.get("online") { Mode::Online } else { Mode::Offline },
+        local_decision: row.get::<_, Option<bool>>("locally_granted").map(
+            |granted| match granted {
+                true => LocalDecision::Granted,
+                false => LocalDecision::Denied,
+            },
+        ),
+    };
+    Stood { offset: row.get("log_offset"), payload }
 }
 
 /// The event that a probe's row is about, by its number from 1.

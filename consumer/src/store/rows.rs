@@ -1,9 +1,15 @@
 //! The judged events of a batch, sorted by what they become.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use uuid::Uuid;
+
+use super::standing::Again;
 use crate::chunk::Claim;
 use crate::decide::Judged;
 use crate::decode::{Event, Refusal};
-use crate::fold::{Fold, Key, Outcome, Standing};
+use crate::fold::{Fold, Key, Outcome, Payload, Standing, Stood};
 
 /// What a batch writes, by table.
 #[derive(Debug, Default)]
@@ -11,9 +17,12 @@ pub(crate) struct Sorted<'e, 'a> {
     pub(crate) rows: Vec<Judged<'e, 'a>>,
     pub(crate) collisions: Vec<Collision<'e, 'a>>,
     pub(crate) duplicates: Vec<Duplicate<'e, 'a>>,
+    pub(crate) conflicts: Vec<Conflict>,
     pub(crate) dead: Vec<Refusal<'a>>,
     /// Offsets that have their collision already; each by its claim.
     pub(crate) collisions_standing: Vec<Claim>,
+    /// Offsets that have their duplicate already, though they would be refused now.
+    pub(crate) duplicates_standing: Vec<Claim>,
 }
 
 /// A second swipe of one card in one millisecond.
@@ -30,6 +39,16 @@ pub(crate) struct Duplicate<'e, 'a> {
     pub(crate) first_offset: i64,
 }
 
+/// Two events that claim to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) kind: &'static str,
+    /// Partition and offset of the later one.
+    pub(crate) at: (i32, i64),
+    /// Partition and offset of the other.
+    pub(crate) other: (i32, i64),
+}
+
 impl<'e, 'a> Sorted<'e, 'a> {
     /// Folds the events, which come in log order and are of so many cards, over what stands in the
     /// tables.
@@ -37,26 +56,53 @@ impl<'e, 'a> Sorted<'e, 'a> {
         judged: Vec<Judged<'e, 'a>>,
         dead: Vec<Refusal<'a>>,
         standing: Standing,
+        again: Again,
         cards: usize,
     ) -> Self {
         let mut fold = Fold::new(standing, cards);
-        let mut sorted = Self { rows: Vec::with_capacity(judged.len()), dead, ..Self::default() };
+        let mut ids = Ids::with_capacity_and_hasher(judged.len(), RandomState::default());
+        let mut sorted = Self {
+            rows: Vec::with_capacity(judged.len()),
+            dead,
+            collisions_standing: again.collisions,
+            duplicates_standing: again.duplicates,
+            ..Self::default()
+        };
         for judged in judged {
             let event = judged.event;
-            match fold.next(key(event), event.swipe.event_id, event.offset()) {
+            let payload = Payload::of(&event.swipe, event.terminal);
+            let stands = Stood { offset: event.offset(), payload };
+            let outcome = fold.next(key(event), event.swipe.event_id, stands);
+            sorted.conflicts.extend(conflict(event, outcome, &mut ids));
+            match outcome {
                 Outcome::Row => sorted.rows.push(judged),
                 Outcome::Collision { row_offset } => {
                     sorted.collisions.push(Collision { judged, row_offset });
                 }
                 Outcome::RowStands => {}
                 Outcome::CollisionStands => sorted.collisions_standing.push(event.claim()),
-                Outcome::Duplicate { first_offset } => {
+                Outcome::Duplicate { first_offset, .. } => {
                     sorted.duplicates.push(Duplicate { judged, first_offset });
                 }
             }
         }
         sorted
     }
+}
+
+/// The events of a batch by id: where each was first, and as what.
+type Ids = HashMap<Uuid, (i32, i64, Key), RandomState>;
+
+/// Whether an event claims to be one that it is not.
+fn conflict(event: &Event<'_>, outcome: Outcome, ids: &mut Ids) -> Option<Conflict> {
+    let at = event.place();
+    if let Outcome::Duplicate { first_offset, altered } = outcome {
+        let other = (at.0, first_offset);
+        return altered.then_some(Conflict { kind: "payload_differs", at, other });
+    }
+    let first = *ids.entry(event.swipe.event_id).or_insert((at.0, at.1, key(event)));
+    let kind = "event_id_reused";
+    (first.2 != key(event)).then_some(Conflict { kind, at, other: (first.0, first.1) })
 }
 
 /// The key at which an event has, or would have, its row.

@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
 use super::encode;
-use super::rows::{Duplicate, Sorted};
+use super::rows::{Conflict, Duplicate, Sorted};
 use crate::batch::Part;
 use crate::decode::{Event, Refusal};
 use crate::error::Error;
@@ -139,6 +139,24 @@ impl<'s> Transaction<'s> {
         Ok(())
     }
 
+    /// Records the events that claim to be one.
+    pub(crate) async fn insert_conflicts(&self, conflicts: &[Conflict]) -> Result<(), Error> {
+        if conflicts.is_empty() {
+            return Ok(());
+        }
+        let (partitions, offsets): (Vec<i32>, Vec<i64>) = conflicts.iter().map(|c| c.at).unzip();
+        let kinds: Vec<&str> = conflicts.iter().map(|conflict| conflict.kind).collect();
+        let (others, other_offsets): (Vec<i32>, Vec<i64>) =
+            conflicts.iter().map(|c| c.other).unzip();
+        let parameters: [&(dyn ToSql + Sync); 5] =
+            [&partitions, &offsets, &kinds, &others, &other_offsets];
+        self.inner
+            .execute(include_str!("../sql/insert_conflicts.sql"), &parameters)
+            .await
+            .map_err(Error::postgres("writing identity_conflict"))?;
+        Ok(())
+    }
+
     /// Moves what the fence counted as rows to what it turned out to be.
     pub(crate) async fn correct_totals(&self, sorted: &Sorted<'_, '_>) -> Result<(), Error> {
         let mut counts: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
@@ -146,8 +164,9 @@ impl<'s> Transaction<'s> {
         for claim in collided.chain(sorted.collisions_standing.iter().copied()) {
             counts.entry(claim.partition).or_default().0 += 1;
         }
-        for duplicate in &sorted.duplicates {
-            counts.entry(duplicate.judged.event.claim().partition).or_default().1 += 1;
+        let repeated = sorted.duplicates.iter().map(|duplicate| duplicate.judged.event.claim());
+        for claim in repeated.chain(sorted.duplicates_standing.iter().copied()) {
+            counts.entry(claim.partition).or_default().1 += 1;
         }
         if counts.is_empty() {
             return Ok(());
@@ -188,7 +207,8 @@ impl<'s> Transaction<'s> {
         // Text of Postgres holds no NUL.
         let printable = refusal.cause.message.chars().filter(|c| !c.is_control());
         let message: String = printable.take(1024).collect();
-        let (names, values): (Vec<&[u8]>, Vec<Option<&[u8]>>) = record.headers().unzip();
+        let headers = record.headers().unwrap_or_default();
+        let (names, values): (Vec<&[u8]>, Vec<Option<&[u8]>>) = headers.into_iter().unzip();
         // Whoever publishes sets it, to anything.
         let published_at = record.published_at().filter(|at| SANE.contains(at)).map(Timestamptz);
         let parameters: [&(dyn ToSql + Sync); 11] = [

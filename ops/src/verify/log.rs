@@ -206,7 +206,7 @@ fn entry(message: &BorrowedMessage<'_>) -> Entry {
     Entry {
         partition: message.partition(),
         offset: message.offset(),
-        digest: digest_of_record(message.offset(), message.key(), message.payload()),
+        digest: digest_of_record(message.offset(), message.key(), message.payload()).0,
         table: "log",
     }
 }

@@ -165,6 +165,6 @@ fn duplicate(row: &Row, table: &'static str) -> Result<Entry, Error> {
 /// A dead letter: the digest of its original bytes, taken as the log's are.
 fn dead_letter(row: &Row, table: &'static str) -> Result<Entry, Error> {
     let offset = row.get("log_offset");
-    let digest = digest_of_record(offset, row.get("key"), row.get("value"));
+    let (digest, _) = digest_of_record(offset, row.get("key"), row.get("value"));
     Ok(Entry { partition: row.get("log_partition"), offset, digest, table })
 }

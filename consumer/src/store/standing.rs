@@ -1,0 +1,107 @@
+//! What stands already at the very offsets of a batch, where the log is being read again: an offset
+//! whose outcome stands keeps it, whatever would become of the event today.
+
+use std::collections::HashSet;
+
+use registry::Cache;
+
+use super::Transaction;
+use super::rows::key;
+use crate::batch::{Batch, Part};
+use crate::chunk::Claim;
+use crate::decode::{Cause, Event, Refusal};
+use crate::error::Error;
+use crate::fold::Standing;
+
+/// Offsets of events that would be refused now and were not then; each by its claim.
+#[derive(Debug, Default)]
+pub(crate) struct Again {
+    pub(crate) collisions: Vec<Claim>,
+    pub(crate) duplicates: Vec<Claim>,
+}
+
+/// An event that is refused for what is known today, not for what its record holds: a day that is
+/// not kept, a terminal that nobody knows.
+pub(crate) struct Declined<'e, 'a> {
+    pub(crate) event: &'e Event<'a>,
+    pub(crate) cause: Cause,
+}
+
+impl Transaction<'_> {
+    /// Offsets of the batch that have their dead letter already, by partition and offset.
+    pub(crate) async fn standing_dead(&self, batch: &Batch) -> Result<HashSet<(i32, i64)>, Error> {
+        let parts = || batch.parts().filter(|part| part.read_again());
+        let partitions: Vec<i32> = parts().map(|part| part.claim.partition).collect();
+        if partitions.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let column = |pick: fn(&Part) -> i64| parts().map(pick).collect::<Vec<i64>>();
+        let (first, next) = (column(|part| part.first), column(|part| part.next));
+        let sql = include_str!("../sql/standing_dead.sql");
+        let rows = self.inner.query(sql, &[&partitions, &first, &next]).await;
+        let rows = rows.map_err(Error::postgres("looking for dead letters"))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Leaves to the dead letters those events that have no other outcome already.
+    pub(crate) async fn refuse<'a>(
+        &mut self,
+        declined: Vec<Declined<'_, 'a>>,
+        batch: &Batch,
+        cache: &Cache,
+        dead: &mut Vec<Refusal<'a>>,
+    ) -> Result<Again, Error> {
+        let mut again = Again::default();
+        let read_again =
+            |event: &Event<'_>| batch.part(event.claim().partition).is_some_and(Part::read_again);
+        let asked = || declined.iter().map(|one| one.event).filter(|event| read_again(event));
+        let (mut standing, mut duplicates) = (Standing::default(), HashSet::new());
+        if asked().next().is_some() {
+            standing = self.standing_where_there_are_days(asked(), cache).await?;
+            duplicates = self.standing_duplicates(asked()).await?;
+        }
+        for Declined { event, cause } in declined {
+            let (claim, offset) = (event.claim(), event.offset());
+            let collided = (key(event), event.swipe.event_id);
+            if standing.rows.get(&key(event)).is_some_and(|(_, row)| row.offset == offset) {
+                continue;
+            }
+            if standing.collisions.get(&collided).is_some_and(|stood| stood.offset == offset) {
+                again.collisions.push(claim);
+            } else if duplicates.contains(&event.place()) {
+                again.duplicates.push(claim);
+            } else {
+                dead.push(Refusal { record: event.record, cause });
+            }
+        }
+        Ok(again)
+    }
+
+    /// Days that are not kept have no rows.
+    async fn standing_where_there_are_days<'e, 'a: 'e>(
+        &mut self,
+        events: impl Iterator<Item = &'e Event<'a>>,
+        cache: &Cache,
+    ) -> Result<Standing, Error> {
+        let events: Vec<&Event<'a>> = events.collect();
+        let days: Vec<i32> = events.iter().map(|e| e.swipe.occurred_at.unix_day()).collect();
+        let sql = include_str!("../sql/attached_days.sql");
+        let rows = self.inner.query(sql, &[&days]).await;
+        let rows = rows.map_err(Error::postgres("looking for days of access_log"))?;
+        let there: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
+        let on_them =
+            events.into_iter().filter(|e| there.contains(&e.swipe.occurred_at.unix_day()));
+        self.standing(on_them, cache).await
+    }
+
+    async fn standing_duplicates<'e, 'a: 'e>(
+        &self,
+        events: impl Iterator<Item = &'e Event<'a>>,
+    ) -> Result<HashSet<(i32, i64)>, Error> {
+        let (partitions, offsets): (Vec<i32>, Vec<i64>) = events.map(Event::place).unzip();
+        let sql = include_str!("../sql/standing_duplicates.sql");
+        let rows = self.inner.query(sql, &[&partitions, &offsets]).await;
+        let rows = rows.map_err(Error::postgres("looking for duplicates"))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+}
