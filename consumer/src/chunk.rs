@@ -150,24 +150,27 @@ impl Record {
     /// with a record here: only for records whose value does not say everything, and for swipes
     /// that might open a door.
     pub(crate) fn headers(&self) -> Option<Vec<Header<'_>>> {
-        let message = match &self.source {
-            Source::Kafka(message) => message,
+        match &self.source {
+            Source::Kafka(message) => headers_of(message),
             #[cfg(test)]
             Source::Parts { headers, .. } => {
-                return Some(headers.iter().map(|(n, v)| (n.as_bytes(), Some(&v[..]))).collect());
+                Some(headers.iter().map(|(n, v)| (n.as_bytes(), Some(&v[..]))).collect())
             }
-        };
-        // rdkafka panics on a header name that is not UTF-8, which anyone can publish: such a
-        // record is to become a dead letter, not the end of this process.
-        let read = catch_unwind(AssertUnwindSafe(|| {
-            let Some(headers) = message.headers() else { return Some(Vec::new()) };
-            let header = |at| headers.get(at);
-            (headers.count() <= HEADERS_MAX).then(|| {
-                (0..headers.count()).map(header).map(|h| (h.key.as_bytes(), h.value)).collect()
-            })
-        }));
-        read.unwrap_or_default()
+        }
     }
+}
+
+/// rdkafka panics on a header name that is not UTF-8, which anyone can publish: such a record is to
+/// become a dead letter, not the end of this process.
+fn headers_of<'r>(message: &'r BorrowedMessage<'static>) -> Option<Vec<Header<'r>>> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let Some(headers) = message.headers() else { return Some(Vec::new()) };
+        let header = |at| headers.get(at);
+        (headers.count() <= HEADERS_MAX).then(|| {
+            (0..headers.count()).map(header).map(|h| (h.key.as_bytes(), h.value)).collect()
+        })
+    }));
+    read.unwrap_or_default()
 }
 
 /// The last header of that name: what Kafka's own clients take where there are several.

@@ -57,7 +57,7 @@ fn poison() -> Vec<(&'static str, Event)> {
         ),
         ("undecodable", spoilt(2, |e| e.value = None)),
         ("undecodable", spoilt(3, |e| e.value = Some(Vec::new()))),
-        ("undecodable", foreign(15, |e| many_headers(e))),
+        ("undecodable", foreign(15, many_headers)),
         ("undecodable", foreign(4, |e| e.headers.retain(|(name, _)| name != headers::ID))),
         ("undecodable", foreign(16, |e| say(e, br#""type":"gatelog.swipe.v2","#))),
         ("unknown_type", foreign(5, |e| e.headers.clear())),
@@ -136,7 +136,7 @@ async fn what_other_publishers_write_is_read_by_its_headers() -> Result<()> {
         let value = String::from_utf8(e.value.take().unwrap_or_default()).unwrap_or_default();
         e.value = Some(value.replace(',', " ,\n ").into_bytes());
     });
-    let events = vec![spaced, foreign(2, |_| {}), spoilt(3, |e| many_headers(e))];
+    let events = vec![spaced, foreign(2, |_| {}), spoilt(3, many_headers)];
     world.log.publish(events).await?;
     let _consumer = world.consumer()?;
     assert_eq!(world.caught_up().await?, Totals { rows: 3, ..Totals::default() });
