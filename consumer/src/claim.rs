@@ -5,15 +5,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use tokio_postgres::Client;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::chunk::Claim;
 use crate::error::Error;
-use crate::follow::Follow;
+use crate::fault;
 use crate::progress::Progress;
+use crate::start::{AskKafka, Identity};
 use crate::store::{self, Connector};
 
 /// A claim that was granted.
@@ -26,8 +27,9 @@ pub(crate) struct Granted {
 /// Takes claims.
 pub(crate) struct Claimer {
     pub(crate) connector: Arc<Connector>,
-    pub(crate) consumer: &'static BaseConsumer<Follow>,
-    pub(crate) topic: String,
+    pub(crate) kafka: AskKafka,
+    /// The log that the database is pinned to.
+    pub(crate) log: Identity,
     /// How long a predecessor may be in the way.
     pub(crate) wait: Duration,
 }
@@ -38,6 +40,8 @@ impl Claimer {
     /// A predecessor that is in the middle of its transaction holds the row. If it doesn't let go
     /// in time (stopped in mid-COPY: no timeout of Postgres ends that), its session is ended.
     pub(crate) async fn claim(&self, partitions: &[i32]) -> Result<Vec<Granted>, Error> {
+        // Assigned anew may mean made anew: the topic was deleted, and there is one of its name.
+        self.kafka.must_be(&self.log).await?;
         let client = self.connector.connect().await?;
         let pid: i32 = client
             .query_one("SELECT pg_backend_pid()", &[])
@@ -45,6 +49,7 @@ impl Claimer {
             .map_err(Error::postgres("claiming partitions"))?
             .get(0);
         self.register_new(&client, partitions).await?;
+        fault::after("register");
 
         let owner = Uuid::new_v4();
         let name = self.connector.member();
@@ -58,6 +63,7 @@ impl Claimer {
                 () = tokio::time::sleep(self.wait) => self.end_predecessor(pid).await?,
             }
         };
+        fault::after("claim");
         if rows.len() != partitions.len() {
             return Err(Error::Bug(format!("claimed {} of {partitions:?}", rows.len())));
         }
@@ -80,7 +86,7 @@ impl Claimer {
         if new.is_empty() {
             return Ok(());
         }
-        let (consumer, topic) = (self.consumer, self.topic.clone());
+        let (consumer, topic) = (self.kafka.consumer, self.kafka.topic.clone());
         let asked = new.clone();
         let starts = tokio::task::spawn_blocking(move || {
             let timeout = Duration::from_secs(10);

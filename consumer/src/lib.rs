@@ -12,6 +12,7 @@ mod claims;
 mod decide;
 mod decode;
 mod error;
+mod fault;
 mod fold;
 mod follow;
 mod metrics;

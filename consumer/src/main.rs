@@ -33,7 +33,7 @@ struct Arguments {
     port_file: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let loaded = settings::load::<Settings>(arguments.config.as_deref());
     let settings = match loaded.and_then(|s| settings::print(&s).map(|text| (s, text))) {

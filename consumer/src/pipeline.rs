@@ -14,32 +14,30 @@ use std::num::NonZeroUsize;
 
 use registry::{Cache, Freshness};
 use schemas::{DeadLetterReason, Millis};
-use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::claims::Claims;
 use crate::decide::{Judged, Liveness, judge};
 use crate::decode::{Cause, Event, Refusal, decode};
 use crate::error::Error;
+use crate::fault::{after, step};
 use crate::metrics::Metrics;
 use crate::progress::Told;
 use crate::settings::Decision;
-use crate::start::PartitionCount;
+use crate::start::{AskKafka, Log};
 use crate::store::{Declined, Fence, Fenced, Share, Sorted, Store};
 
 /// What a writer needs besides its connection.
 pub(crate) struct Pipeline {
     pub(crate) cache: Cache,
     pub(crate) decision: Decision,
-    /// Partitions of the log.
-    pub(crate) partitions: i32,
-    /// Namespace of ids that are derived from offsets.
-    pub(crate) log_id: Uuid,
+    /// The log that the database is pinned to.
+    pub(crate) log: Log,
     pub(crate) metrics: Metrics,
     /// Probe also what the partition's latest event says cannot be there: it was, once.
     pub(crate) probe_everything: bool,
-    /// Asks Kafka how many partitions the log has now.
-    pub(crate) count: PartitionCount,
+    /// Asks Kafka whether it still is that log.
+    pub(crate) kafka: AskKafka,
 }
 
 /// How one try of a transaction ended, if Postgres refused nothing.
@@ -60,22 +58,15 @@ struct Decoded<'b> {
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        decision: Decision,
-        partitions: i32,
-        log_id: Uuid,
-        metrics: Metrics,
-        count: PartitionCount,
-    ) -> Self {
+    pub(crate) fn new(decision: Decision, log: Log, metrics: Metrics, kafka: AskKafka) -> Self {
         let cards_max = NonZeroUsize::new(decision.cached_cards_max).unwrap_or(NonZeroUsize::MIN);
         Self {
             cache: Cache::new(cards_max),
             decision,
-            partitions,
-            log_id,
+            log,
             metrics,
             probe_everything: false,
-            count,
+            kafka,
         }
     }
 
@@ -108,12 +99,14 @@ impl Pipeline {
         claims: &Claims,
         freshness: Freshness,
     ) -> Result<Try, Error> {
-        let Decoded { events, outside, mut dead, mut told } = self.decode(batch, store).await?;
-        store.ensure_days(events.iter().map(|event| event.swipe.occurred_at.unix_day())).await?;
+        let Decoded { events, outside, mut dead, mut told } =
+            step("decode", self.decode(batch, store)).await?;
+        let days = events.iter().map(|event| event.swipe.occurred_at.unix_day());
+        step("days", store.ensure_days(days)).await?;
 
-        let mut transaction = store.begin().await?;
+        let mut transaction = step("begin", store.begin()).await?;
         if freshness == Freshness::Current {
-            transaction.seal().await?;
+            step("lock", transaction.seal()).await?;
         }
         let cards = events.iter().map(|event| event.card);
         let terminals = events.iter().map(|event| event.terminal);
@@ -121,30 +114,33 @@ impl Pipeline {
         let clock = self.cache.clock().unwrap_or_default();
         let settled = transaction.standing_dead(batch).await?;
         let (judged, declined) = self.judge(&events, &outside, &settled, &mut dead);
-        let again = transaction.refuse(declined, batch, &self.cache, &mut dead).await?;
+        let refused = transaction.refuse(declined, batch, &self.cache, &mut dead);
+        let again = step("judge", refused).await?;
 
         judged.iter().for_each(|judged| told.judged(judged.event));
         dead.iter().for_each(|refusal| told.refused(refusal.record));
         let shares: Vec<Share<'_>> = batch.parts().map(|part| told.share(part)).collect();
-        if let Fenced::Stopped(stopped) = transaction.fence(&shares).await? {
+        if let Fenced::Stopped(stopped) = step("fence", transaction.fence(&shares)).await? {
             return Ok(Try::Stopped(stopped));
         }
         let everything = self.probe_everything;
-        let standing = transaction.probe(&judged, batch, &self.cache, everything).await?;
+        let probed = transaction.probe(&judged, batch, &self.cache, everything);
+        let standing = step("probe", probed).await?;
         let sorted = Sorted::sort(judged, dead, standing, again, self.cache.cards_numbered());
-        transaction.copy_rows(&sorted.rows, clock).await?;
-        transaction.copy_collisions(&sorted.collisions, clock).await?;
-        transaction.insert_duplicates(&sorted.duplicates).await?;
-        transaction.insert_conflicts(&sorted.conflicts).await?;
-        transaction.insert_dead(&sorted.dead, self.log_id).await?;
-        transaction.insert_gaps(batch.parts()).await?;
-        transaction.insert_seals(&shares).await?;
-        transaction.correct_totals(&sorted).await?;
-        if transaction.seal().await? != clock {
+        step("rows", transaction.copy_rows(&sorted.rows, clock)).await?;
+        step("collisions", transaction.copy_collisions(&sorted.collisions, clock)).await?;
+        step("duplicates", transaction.insert_duplicates(&sorted.duplicates)).await?;
+        step("conflicts", transaction.insert_conflicts(&sorted.conflicts)).await?;
+        step("dead-letters", transaction.insert_dead(&sorted.dead, self.log.log_id)).await?;
+        step("gaps", transaction.insert_gaps(batch.parts())).await?;
+        step("seals", transaction.insert_seals(&shares)).await?;
+        step("totals", transaction.correct_totals(&sorted)).await?;
+        if step("clock", transaction.seal()).await? != clock {
             return Ok(Try::ClockMoved);
         }
-        transaction.commit().await?;
+        step("commit", transaction.commit()).await?;
         shares.iter().for_each(|share| claims.committed(share.part.claim, share.after));
+        after("noted");
         self.metrics.applied(&sorted);
         Ok(Try::Committed)
     }
@@ -160,7 +156,7 @@ impl Pipeline {
         self.cache.begin(count);
         let mut decoded = Decoded { events: Vec::with_capacity(count), ..Decoded::default() };
         for record in batch.records() {
-            match decode(record, self.partitions, &mut self.cache) {
+            match decode(record, self.log.topic.partitions, &mut self.cache) {
                 Ok(event) => {
                     decoded.told.event(&event);
                     decoded.events.push(event);
@@ -175,7 +171,7 @@ impl Pipeline {
         let misplaced =
             |refusal: &Refusal<'_>| refusal.cause.reason == DeadLetterReason::WrongPartition;
         if decoded.dead.iter().any(misplaced) {
-            self.count.must_be(self.partitions).await?;
+            self.kafka.must_be(&self.log.topic).await?;
         }
         let now = Millis::now();
         let window = store.window(now);

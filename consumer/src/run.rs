@@ -21,7 +21,7 @@ use crate::outlet::Outlets;
 use crate::pipeline::Pipeline;
 use crate::reader::Reader;
 use crate::settings::{Group, Protocol, Settings};
-use crate::start::{self, PartitionCount};
+use crate::start::{self, AskKafka, Identity};
 use crate::store::Connector;
 use crate::writer::Writer;
 
@@ -75,20 +75,26 @@ async fn work(
     let claims = Arc::new(Claims::default());
     let topic = settings.topic.swipes.clone();
     let follow = Follow::new(topic.clone(), claims.clone(), metrics.clone(), ready.lag.clone());
-    // One for the life of the process: records lie in its memory until their batch is done.
-    let consumer: &'static _ = Box::leak(Box::new(connect(settings, connector.member(), follow)?));
-
-    let log = tokio::select! {
-        log = start::servers(&connector, consumer, settings) => log?,
+    let starting = async {
+        let session_timeout_ms = start::session_timeout_ms(settings).await?;
+        let consumer = connect(settings, connector.member(), session_timeout_ms, follow)?;
+        // One for the life of the process: records lie in its memory until their batch is done.
+        let consumer: &'static _ = Box::leak(Box::new(consumer));
+        let log = start::servers(&connector, consumer, settings).await?;
+        Ok::<_, Error>((consumer, log))
+    };
+    let (consumer, log) = tokio::select! {
+        started = starting => started?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
-    info!(member = connector.member(), topic, partitions = log.partitions, "joining the group");
+    let partitions = log.topic.partitions;
+    info!(member = connector.member(), topic, partitions, "joining the group");
+    let kafka = AskKafka { consumer, topic: topic.clone() };
 
     let (writers_done, writers_done_seen) = watch::channel(false);
     let pipeline = || {
-        let count = PartitionCount { consumer, topic: topic.clone() };
         let decision = settings.decision.clone();
-        Pipeline::new(decision, log.partitions, log.log_id, metrics.clone(), count)
+        Pipeline::new(decision, log.clone(), metrics.clone(), kafka.clone())
     };
     let (mut writers, mut senders) = (JoinSet::new(), Vec::new());
     for _ in 0..settings.batch.writers {
@@ -109,7 +115,7 @@ async fn work(
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {
-        assignment: assignment(settings, connector, consumer),
+        assignment: assignment(settings, connector, kafka.clone(), log.topic.clone()),
         outlets: Outlets::new(senders, consumer, topic.clone()),
         consumer,
         topic,
@@ -130,14 +136,11 @@ async fn work(
 fn assignment(
     settings: &Settings,
     connector: Arc<Connector>,
-    consumer: &'static BaseConsumer<Follow>,
+    kafka: AskKafka,
+    log: Identity,
 ) -> Assignment {
-    let claimer = Claimer {
-        connector,
-        consumer,
-        topic: settings.topic.swipes.clone(),
-        wait: Duration::from_millis(settings.batch.claim_wait_ms),
-    };
+    let wait = Duration::from_millis(settings.batch.claim_wait_ms);
+    let claimer = Claimer { connector, kafka, log, wait };
     Assignment::new(claimer, settings.retry, settings.batch.timeout(), Handle::current())
 }
 
@@ -190,9 +193,10 @@ fn spawn_reader(reader: Reader) -> Result<oneshot::Receiver<Result<(), Error>>, 
 fn connect(
     settings: &Settings,
     member: &str,
+    session_timeout_ms: u32,
     follow: Follow,
 ) -> Result<BaseConsumer<Follow>, Error> {
-    let Group { id, protocol, session_timeout_ms, heartbeat_interval_ms, .. } = &settings.group;
+    let Group { id, protocol, heartbeat_interval_ms, .. } = &settings.group;
     let mut config = settings.kafka.client_config(&format!("gatelog-consumer {member}"));
     config
         .set("group.id", id)

@@ -50,7 +50,8 @@ pub struct Group {
     pub member: String,
     /// `classic`, or `consumer` for KIP-848's protocol, whose timeouts are the broker's.
     pub protocol: Protocol,
-    /// How long the broker waits for a silent member, in ms; only with `classic`.
+    /// How long the broker waits for a silent member, in ms; only with `classic`. Where the broker's
+    /// `group.min.session.timeout.ms` (6,000 by default) is longer, that is taken.
     pub session_timeout_ms: u32,
     /// How often a member shows that it lives, in ms; also paces a cooperative join.
     pub heartbeat_interval_ms: u32,
@@ -123,7 +124,7 @@ impl Default for Group {
             id: "gatelog".to_owned(),
             member: String::new(),
             protocol: Protocol::Classic,
-            session_timeout_ms: 6_000,
+            session_timeout_ms: 4_000,
             heartbeat_interval_ms: 500,
             reclaim_after_ms: 10_000,
         }

@@ -4,7 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use rand::rng;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -18,7 +21,16 @@ use crate::store::Connector;
 pub(crate) struct Log {
     /// Namespace of ids that are derived from offsets.
     pub(crate) log_id: Uuid,
-    /// Partitions of the topic.
+    /// What Kafka calls the topic.
+    pub(crate) topic: Identity,
+}
+
+/// How Kafka tells the log from any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Kafka's own id: a topic that is deleted and made again has another.
+    pub(crate) topic_id: String,
+    /// Partitions: with another count, cards would have moved away from their order.
     pub(crate) partitions: i32,
 }
 
@@ -62,56 +74,107 @@ async fn log(
     consumer: &'static BaseConsumer<Follow>,
     settings: &Settings,
 ) -> Result<Log, Error> {
-    let topic = &settings.topic.swipes;
-    let count = PartitionCount { consumer, topic: topic.clone() };
+    let asking = AskKafka { consumer, topic: settings.topic.swipes.clone() };
     let ask = || async {
-        let partitions = count.ask().await?;
+        let identity = asking.identity().await?;
         let asked = tokio::task::spawn_blocking(move || consumer.client().fetch_cluster_id(ASK));
         let cluster_id = asked.await.map_err(|_| Error::Ended("asking Kafka"))?;
-        Ok((cluster_id.ok_or(Error::NoCluster)?, partitions))
+        Ok((cluster_id.ok_or(Error::NoCluster)?, identity))
     };
     let passing =
         |error: &Error| matches!(error, Error::Kafka { .. } | Error::NoTopic(_) | Error::NoCluster);
-    let (cluster_id, partitions) = wait_for("Kafka", settings, ask, passing).await?;
-    let pin = || pin(connector, settings, &cluster_id, partitions);
+    let (cluster_id, identity) = wait_for("Kafka", settings, ask, passing).await?;
+    let pin = || pin(connector, settings, &cluster_id, &identity);
     wait_for("Postgres", settings, pin, |error| error.class() != Class::Bug).await
 }
 
-/// Asks Kafka how many partitions the log has.
-pub(crate) struct PartitionCount {
+/// Asks Kafka which log it has under a name.
+#[derive(Clone)]
+pub(crate) struct AskKafka {
     pub(crate) consumer: &'static BaseConsumer<Follow>,
     pub(crate) topic: String,
 }
 
-impl PartitionCount {
-    /// Stops whoever goes on with another count than the log was pinned with: cards would have
-    /// moved away from their order.
-    pub(crate) async fn must_be(&self, pinned: i32) -> Result<(), Error> {
-        match self.ask().await? {
-            found if found == pinned => Ok(()),
-            found => Err(Error::OtherLog {
-                what: "partition count",
-                stored: pinned.to_string(),
-                ours: found.to_string(),
-            }),
-        }
+impl AskKafka {
+    /// Stops whoever goes on with another log than the database was pinned to.
+    pub(crate) async fn must_be(&self, pinned: &Identity) -> Result<(), Error> {
+        differs(pinned, &self.identity().await?)
     }
 
-    async fn ask(&self) -> Result<i32, Error> {
+    async fn identity(&self) -> Result<Identity, Error> {
         let (consumer, topic) = (self.consumer, self.topic.clone());
         tokio::task::spawn_blocking(move || {
-            let metadata = consumer
-                .fetch_metadata(Some(&topic), ASK)
-                .map_err(Error::kafka("asking Kafka for the topic"))?;
-            match metadata.topics().first().map_or(0, |found| found.partitions().len()) {
-                0 => Err(Error::NoTopic(topic)),
-                // A topic has a few thousand at the most.
-                count => Ok(count as i32),
+            let failed = |source| Error::Kafka { doing: "asking Kafka for the topic", source };
+            let metadata = consumer.fetch_metadata(Some(&topic), ASK).map_err(failed)?;
+            let found = metadata.topics().first();
+            // A topic has a few thousand at the most.
+            let partitions = found.map_or(0, |found| found.partitions().len()) as i32;
+            if partitions == 0 {
+                return Err(Error::NoTopic(topic));
             }
+            let topic_id = topic_id::fetch(consumer.client(), &topic, ASK).map_err(failed)?;
+            Ok(Identity { topic_id, partitions })
         })
         .await
         .map_err(|_| Error::Ended("asking Kafka"))?
     }
+}
+
+fn differs(stored: &Identity, found: &Identity) -> Result<(), Error> {
+    let other = |what, stored: String, ours: String| Err(Error::OtherLog { what, stored, ours });
+    if stored.topic_id != found.topic_id {
+        return other("topic id", stored.topic_id.clone(), found.topic_id.clone());
+    }
+    if stored.partitions != found.partitions {
+        let (stored, found) = (stored.partitions.to_string(), found.partitions.to_string());
+        return other("partition count", stored, found);
+    }
+    Ok(())
+}
+
+/// The session timeout to join the group with, in ms: the setting, or the least that the broker
+/// takes where that is longer. Waits, for ever if need be, until Kafka is there.
+pub(crate) async fn session_timeout_ms(settings: &Settings) -> Result<u32, Error> {
+    let wanted = settings.group.session_timeout_ms;
+    let admin: AdminClient<DefaultClientContext> = settings
+        .kafka
+        .client_config("gatelog-consumer")
+        .create()
+        .map_err(Error::kafka("starting librdkafka"))?;
+    let admin = std::sync::Arc::new(admin);
+    let least = || least_session_timeout_ms(admin.clone());
+    let least = wait_for("Kafka", settings, least, |e| matches!(e, Error::Kafka { .. })).await?;
+    if least > wanted {
+        let setting = "group.session_timeout_ms";
+        warn!(setting, wanted, least, "the broker takes no less (group.min.session.timeout.ms)");
+    }
+    Ok(wanted.max(least))
+}
+
+/// `group.min.session.timeout.ms` of a broker, or its default where we may not ask.
+async fn least_session_timeout_ms(
+    admin: std::sync::Arc<AdminClient<DefaultClientContext>>,
+) -> Result<u32, Error> {
+    const NAME: &str = "group.min.session.timeout.ms";
+    const DEFAULT: u32 = 6_000;
+    let doing = "asking Kafka for its settings";
+    let asking = admin.clone();
+    let metadata = tokio::task::spawn_blocking(move || asking.inner().fetch_metadata(None, ASK));
+    let metadata = metadata.await.map_err(|_| Error::Ended("asking Kafka"))?;
+    let metadata = metadata.map_err(Error::kafka(doing))?;
+    let Some(broker) = metadata.brokers().first() else { return Ok(DEFAULT) };
+    let options = AdminOptions::new().request_timeout(Some(ASK));
+    let asked = [ResourceSpecifier::Broker(broker.id())];
+    let answers = admin.describe_configs(&asked, &options).await.map_err(Error::kafka(doing))?;
+    let resource = match answers.into_iter().next() {
+        Some(Ok(resource)) => resource,
+        Some(Err(RDKafkaErrorCode::ClusterAuthorizationFailed)) | None => return Ok(DEFAULT),
+        Some(Err(code)) => {
+            return Err(Error::kafka(doing)(rdkafka::error::KafkaError::AdminOp(code)));
+        }
+    };
+    let value = resource.get(NAME).and_then(|entry| entry.value.as_deref());
+    Ok(value.and_then(|ms| ms.parse().ok()).unwrap_or(DEFAULT))
 }
 
 /// Pins the database to this log, or finds that it was pinned to another.
@@ -119,28 +182,28 @@ async fn pin(
     connector: &Connector,
     settings: &Settings,
     cluster_id: &str,
-    partitions: i32,
+    found: &Identity,
 ) -> Result<Log, Error> {
     let doing = "comparing the log with log_topic";
     let client = connector.connect().await?;
     let (topic, group) = (&settings.topic.swipes, &settings.group.id);
-    client
-        .execute(include_str!("sql/pin_log.sql"), &[&cluster_id, topic, &partitions, group])
-        .await
-        .map_err(Error::postgres(doing))?;
-    let sql = "SELECT log_id, cluster_id, topic, partitions, consumer_group FROM log_topic";
-    let row = client.query_one(sql, &[]).await.map_err(Error::postgres(doing))?;
-    for (what, stored, ours) in [
-        ("Kafka cluster", row.get::<_, String>(1), cluster_id.to_owned()),
-        ("topic", row.get(2), topic.clone()),
-        ("partition count", row.get::<_, i32>(3).to_string(), partitions.to_string()),
-        ("consumer group", row.get(4), group.clone()),
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&cluster_id, topic, &found.topic_id, &found.partitions, group];
+    let row = client.query_one(include_str!("sql/pin_log.sql"), &parameters).await;
+    let row = row.map_err(Error::postgres(doing))?;
+    for (what, column, ours) in [
+        ("Kafka cluster", "cluster_id", cluster_id),
+        ("topic", "topic", topic.as_str()),
+        ("consumer group", "consumer_group", group.as_str()),
     ] {
+        let stored: String = row.get(column);
         if stored != ours {
-            return Err(Error::OtherLog { what, stored, ours });
+            return Err(Error::OtherLog { what, stored, ours: ours.to_owned() });
         }
     }
-    Ok(Log { log_id: row.get(0), partitions })
+    let stored = Identity { topic_id: row.get("topic_id"), partitions: row.get("partitions") };
+    differs(&stored, found)?;
+    Ok(Log { log_id: row.get("log_id"), topic: stored })
 }
 
 /// Tries until it works; says once what it waits for, and then at every doubling.

@@ -4,6 +4,7 @@ mod back_pressure;
 mod claim_taken;
 mod collisions;
 mod crash;
+mod crash_mid_batch;
 mod cut_connections;
 mod decisions;
 mod duplicates;

@@ -117,3 +117,23 @@ async fn a_database_of_another_log_is_refused() -> Result<()> {
     assert!(other.said().contains("somebody-else"), "and names the difference: {}", other.said());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_topic_made_again_under_its_name_is_refused() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    world.log.publish_swipes(&[swipe("c1", "t-hall", 0)]).await?;
+    let mut consumer = world.consumer()?;
+    world.caught_up().await?;
+    assert!(consumer.terminate().await?.success());
+
+    // It holds more events than the other did: no offset is out of range.
+    world.make_topic_again().await?;
+    let swipes: Vec<_> = (0..20).map(|i| swipe("c1", "t-hall", 1_000 + i)).collect();
+    world.log.publish_swipes(&swipes).await?;
+    let mut consumer = world.consumer()?;
+    assert_eq!(consumer.ended().await?.code(), Some(1), "{}", consumer.said());
+    assert!(consumer.said().contains("topic id"), "it says why: {}", consumer.said());
+    assert_eq!(world.totals().await?.all(), 1, "nothing of the other log was applied");
+    Ok(())
+}

@@ -4,8 +4,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
@@ -142,6 +143,15 @@ impl World {
         self.process("gatelog-consumer", "consumer", more)
     }
 
+    /// Starts a consumer that is killed or stopped at a fail point, as in
+    /// `fence=2*off->1*return(kill)`.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn faulty_consumer(&mut self, fail_points: &str) -> Result<Process> {
+        self.process("gatelog-consumer-faults", "faulty", &[("FAILPOINTS", fail_points)])
+    }
+
     /// Starts a gateway.
     ///
     /// # Errors
@@ -212,6 +222,30 @@ impl World {
             outcome.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
         }
         Ok(())
+    }
+
+    /// Deletes the log's topic and makes another one of its name, with as many partitions.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn make_topic_again(&self) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka).create()?;
+        for outcome in admin.delete_topics(&[&self.topic], &AdminOptions::new()).await? {
+            outcome.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
+        }
+        let new =
+            [NewTopic::new(&self.topic, i32::from(self.partitions), TopicReplication::Fixed(1))];
+        // The name is free again when every broker has let go of it.
+        eventually("the topic is made again", async || {
+            let outcomes = admin.create_topics(&new, &AdminOptions::new()).await?;
+            match &outcomes[..] {
+                [Ok(_)] => Ok(Some(())),
+                [Err((_, RDKafkaErrorCode::TopicAlreadyExists))] => Ok(None),
+                other => bail!("{other:?}"),
+            }
+        })
+        .await
     }
 
     /// Kafka's address.
@@ -311,6 +345,19 @@ impl World {
             Ok(totals) => Ok(totals),
             Err(error) => bail!("{error:#}; the totals are {:?}", self.totals().await?),
         }
+    }
+
+    /// Rows that were committed before a row of the same card that stands earlier in the log.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn disordered(&self) -> Result<i64> {
+        let sql = "SELECT count(*) FROM (
+            SELECT pg_xact_commit_timestamp(xmin) AS committed,
+                   lag(pg_xact_commit_timestamp(xmin))
+                       OVER (PARTITION BY card_id ORDER BY log_offset) AS before
+            FROM access_log) AS row WHERE committed < before";
+        Ok(self.db.query_one(sql, &[]).await?.get(0))
     }
 
     /// Every (partition, offset) that stands in a table of outcomes, and how often.

@@ -20,13 +20,36 @@ pub(crate) struct TestArgs {
     extra: Vec<String>,
 }
 
+/// All targets, with the fail points that only tests compile in.
+const LINT: [&str; 8] = [
+    "clippy",
+    "--workspace",
+    "--all-targets",
+    "--features",
+    "consumer/fail-points",
+    "--",
+    "-D",
+    "warnings",
+];
+/// The consumer with its fail points, beside the one without: the whole workspace's features, so
+/// that nothing else is built twice.
+const FAULTS: [&str; 6] = [
+    "build",
+    "--workspace",
+    "--features",
+    "consumer/fail-points",
+    "--bin",
+    "gatelog-consumer-faults",
+];
+
 /// Runs the steps in order; the first that fails ends the run, after the stack is stopped.
 pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
     let mut steps = Steps::default();
-    let checks: [(&'static str, &[&str]); 3] = [
+    let checks: [(&'static str, &[&str]); 4] = [
         ("format", &["fmt", "--all", "--check"]),
-        ("lint", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        ("lint", &LINT),
         ("build", &["build", "--workspace"]),
+        ("faults", &FAULTS),
     ];
     for (name, arguments) in checks {
         let alone = format!("cargo {}", arguments.join(" "));

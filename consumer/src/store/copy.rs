@@ -11,6 +11,7 @@ use super::encode;
 use super::rows::Collision;
 use crate::decide::Judged;
 use crate::error::Error;
+use crate::fault;
 
 /// COPY data is handed over in pieces of about this size.
 const COPY_BYTES: usize = 256 * 1024;
@@ -66,6 +67,7 @@ impl Transaction<'_> {
                 out.reserve(COPY_BYTES + 4096);
             }
         }
+        fault::after("copying");
         encode::end(&mut out);
         sink.send(out.freeze()).await.map_err(Error::postgres(doing))?;
         let written = sink.finish().await.map_err(Error::postgres(doing))?;

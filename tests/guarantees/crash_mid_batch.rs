@@ -1,0 +1,141 @@
+//! Killed or stopped between any two steps of a claim or a batch, a consumer loses and doubles
+//! nothing, and whoever comes after it goes on.
+
+use std::os::unix::process::ExitStatusExt;
+
+use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use support::{Event, Process, Totals, World, swipe};
+use tokio::runtime;
+use tokio::task::spawn_blocking;
+
+/// Every step of a claim and of a batch (`consumer/src/claim.rs`, `pipeline.rs`), in order.
+const STEPS: [&str; 20] = [
+    "register",
+    "claim",
+    "decode",
+    "days",
+    "begin",
+    "judge",
+    "fence",
+    "probe",
+    "copying",
+    "rows",
+    "collisions",
+    "duplicates",
+    "conflicts",
+    "dead-letters",
+    "gaps",
+    "seals",
+    "totals",
+    "clock",
+    "commit",
+    "noted",
+];
+/// Worlds at a time: each has two consumers, one of which waits for the other's session to run out.
+const AT_ONCE: usize = 5;
+
+/// One of everything: rows, a collision, a duplicate, a conflict, dead letters; from this ms on.
+fn events(from: i64) -> Vec<Event> {
+    let mut events: Vec<Event> = (0..100)
+        .map(|i| Event::from(&swipe(["c1", "c2", "c3"][i % 3], "t-hall", from + i as i64)))
+        .collect();
+    events.push(Event::from(&swipe("c1", "t-hall-2", from)));
+    events.push(Event::from(&swipe("c1", "t-hall", from)));
+    let mut altered = swipe("c2", "t-hall", from + 1);
+    altered.direction = Some(schemas::Direction::In);
+    events.push(Event::from(&altered));
+    events.push(Event::from(&swipe("c1", "t-nowhere", from + 1_000)));
+    events
+}
+
+/// What one set of [`events`] becomes.
+const EACH: Totals = Totals { rows: 100, collisions: 1, duplicates: 2, dead: 1, gaps: 0 };
+
+/// A consumer that has met its fail point, and the places of what was published so far.
+struct Struck {
+    world: World,
+    victim: Process,
+    places: Vec<(i32, i64)>,
+}
+
+async fn strike(step: &str, action: &str) -> Result<Struck> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&["c1", "c2", "c3"]).await?;
+    let places = world.log.publish(events(0)).await?;
+    let victim = world.faulty_consumer(&format!("{step}=return({action})"))?;
+    victim.says("a fail point").await?;
+    Ok(Struck { world, victim, places })
+}
+
+/// Another consumer takes over, and all is as if nothing had happened.
+async fn taken_over(struck: &mut Struck) -> Result<Process> {
+    let Struck { world, places, .. } = struck;
+    places.extend(world.log.publish(events(10_000)).await?);
+    let successor = world.consumer()?;
+    settled(world, places, 2).await.with_context(|| successor.said())?;
+    Ok(successor)
+}
+
+async fn settled(world: &World, places: &[(i32, i64)], sets: i64) -> Result<()> {
+    let expected = Totals {
+        rows: sets * EACH.rows,
+        collisions: sets * EACH.collisions,
+        duplicates: sets * EACH.duplicates,
+        dead: sets * EACH.dead,
+        gaps: 0,
+    };
+    let totals = world.caught_up().await?;
+    ensure!(totals == expected, "the totals are {totals:?}, expected {expected:?}");
+    world.each_has_one_outcome(places).await?;
+    ensure!(world.disordered().await? == 0, "rows of a card out of the order of the log");
+    world.verify_clean().await
+}
+
+async fn killed(step: &'static str) -> Result<()> {
+    let mut struck = strike(step, "kill").await?;
+    let status = struck.victim.ended().await?;
+    ensure!(status.signal() == Some(9), "it ended with {status}, not by SIGKILL");
+    taken_over(&mut struck).await?;
+    Ok(())
+}
+
+async fn stopped(step: &'static str) -> Result<()> {
+    let mut struck = strike(step, "stop").await?;
+    let _successor = taken_over(&mut struck).await?;
+    // When it wakes up it still believes that the partitions are its own.
+    struck.victim.signal("CONT")?;
+    struck.places.extend(struck.world.log.publish(events(20_000)).await?);
+    settled(&struck.world, &struck.places, 3).await
+}
+
+/// Runs `fault` at every step, some at a time; an error says at which.
+///
+/// Each on a thread of its own: DROP DATABASE, at the end of a world, waits for every session of the
+/// server, and one that is stopped in mid-COPY does not answer before it is taken over.
+async fn at_every_step<F>(fault: fn(&'static str) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>> + 'static,
+{
+    stream::iter(STEPS)
+        .map(|step| async move {
+            let done = spawn_blocking(move || {
+                let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(fault(step))
+            });
+            done.await?.with_context(|| format!("after {step:?}"))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+#[tokio::test]
+async fn killed_after_any_step() -> Result<()> {
+    at_every_step(killed).await
+}
+
+#[tokio::test]
+async fn stopped_after_any_step_and_woken_again() -> Result<()> {
+    at_every_step(stopped).await
+}
