@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use registry::{Cache, Freshness};
 use schemas::{DeadLetterReason, Millis};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Part};
 use crate::claims::Claims;
 use crate::decide::{Judged, Liveness, judge};
 use crate::decode::{Cause, Event, Refusal, decode};
@@ -129,7 +129,9 @@ impl Pipeline {
         let sorted = Sorted::sort(judged, dead, standing, again, self.cache.cards_numbered());
         step("rows", transaction.copy_rows(&sorted.rows, clock)).await?;
         step("collisions", transaction.copy_collisions(&sorted.collisions, clock)).await?;
-        step("duplicates", transaction.insert_duplicates(&sorted.duplicates)).await?;
+        let read_again = batch.parts().any(Part::read_again);
+        let repeated = transaction.copy_duplicates(&sorted.duplicates, read_again);
+        step("duplicates", repeated).await?;
         step("conflicts", transaction.insert_conflicts(&sorted.conflicts)).await?;
         step("dead-letters", transaction.insert_dead(&sorted.dead, self.log.log_id)).await?;
         step("gaps", transaction.insert_gaps(batch.parts())).await?;

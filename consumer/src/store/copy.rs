@@ -1,5 +1,6 @@
 //! Rows go in by binary COPY.
 
+use std::collections::HashSet;
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
@@ -8,7 +9,7 @@ use tokio_postgres::Statement;
 
 use super::Transaction;
 use super::encode;
-use super::rows::Collision;
+use super::rows::{Collision, Duplicate};
 use crate::decide::Judged;
 use crate::error::Error;
 use crate::fault;
@@ -43,6 +44,23 @@ impl Transaction<'_> {
             }
         });
         self.copy(&statement, encoded, doing).await
+    }
+
+    /// Writes the duplicates; `read_again`: some of them may stand already, at their own offsets.
+    pub(crate) async fn copy_duplicates(
+        &self,
+        duplicates: &[Duplicate<'_, '_>],
+        read_again: bool,
+    ) -> Result<(), Error> {
+        let standing = if read_again && !duplicates.is_empty() {
+            self.standing_duplicates(duplicates.iter().map(|one| one.judged.event)).await?
+        } else {
+            HashSet::new()
+        };
+        let new: Vec<_> =
+            duplicates.iter().filter(|one| !standing.contains(&one.judged.event.place())).collect();
+        let encoded = new.iter().map(|one| |out: &mut BytesMut| encode::duplicate(out, one));
+        self.copy(&self.statements.copy_duplicates, encoded, "writing duplicate_event").await
     }
 
     async fn copy<F: FnOnce(&mut BytesMut)>(

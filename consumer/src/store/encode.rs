@@ -2,8 +2,9 @@
 
 use bytes::{BufMut, BytesMut};
 use registry::Timestamptz;
-use schemas::{Direction, LocalDecision, Millis, Mode};
+use schemas::{Direction, LocalDecision, Millis, Mode, digest_of_swipe};
 
+use super::rows::Duplicate;
 use crate::decide::Judged;
 
 /// Signature, flags and length of the extension: before the first row.
@@ -52,6 +53,23 @@ pub(super) fn row(out: &mut BytesMut, judged: &Judged<'_, '_>, clock: i64, more:
     nullable(out, swipe.direction.map(Direction::as_str), |out, word| {
         field(out, word.as_bytes());
     });
+}
+
+/// Columns of `duplicate_event`, in the order in which [`duplicate`] writes them.
+pub(super) const DUPLICATE_COLUMNS: &str =
+    "log_partition, log_offset, first_offset, occurred_at, card_id, event_id, digest";
+
+/// One row of `duplicate_event`.
+pub(super) fn duplicate(out: &mut BytesMut, duplicate: &Duplicate<'_, '_>) {
+    let event = duplicate.judged.event;
+    out.put_i16(7);
+    int4(out, event.claim().partition);
+    int8(out, event.offset());
+    int8(out, duplicate.first_offset);
+    timestamp(out, event.swipe.occurred_at);
+    field(out, event.swipe.card_id.as_bytes());
+    field(out, event.swipe.event_id.as_bytes());
+    field(out, &digest_of_swipe(event.offset(), &event.swipe).0.to_be_bytes());
 }
 
 pub(super) fn int8(out: &mut BytesMut, value: i64) {

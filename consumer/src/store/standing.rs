@@ -94,7 +94,8 @@ impl Transaction<'_> {
         self.standing(on_them, cache).await
     }
 
-    async fn standing_duplicates<'e, 'a: 'e>(
+    /// Which of these events have their duplicate at their own offset.
+    pub(super) async fn standing_duplicates<'e, 'a: 'e>(
         &self,
         events: impl Iterator<Item = &'e Event<'a>>,
     ) -> Result<HashSet<(i32, i64)>, Error> {

@@ -4,21 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures::future::try_join_all;
 use registry::Timestamptz;
-use schemas::{Millis, dead_letter_id, digest_of_swipe};
+use schemas::{Millis, dead_letter_id};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
 use super::encode;
-use super::rows::{Conflict, Duplicate, Sorted};
+use super::rows::{Conflict, Sorted};
 use crate::batch::Part;
-use crate::decode::{Event, Refusal};
+use crate::decode::Refusal;
 use crate::error::Error;
 
 /// Statements that every batch, or nearly every one, needs.
 pub(crate) struct Statements {
     pub(super) fence: Statement,
     pub(super) copy_rows: Statement,
+    pub(super) copy_duplicates: Statement,
     seal: Statement,
     /// Probes of days, by day; many only while days of long ago come in.
     pub(super) probes: HashMap<i32, Statement>,
@@ -30,10 +31,15 @@ const DEAD_AT_ONCE: usize = 256;
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
         let copy = format!("COPY access_log ({}) FROM STDIN (FORMAT binary)", encode::COLUMNS);
+        let copy_duplicates = format!(
+            "COPY duplicate_event ({}) FROM STDIN (FORMAT binary)",
+            encode::DUPLICATE_COLUMNS
+        );
         let statements = async {
             Ok(Self {
                 fence: client.prepare(include_str!("../sql/fence.sql")).await?,
                 copy_rows: client.prepare(&copy).await?,
+                copy_duplicates: client.prepare(&copy_duplicates).await?,
                 seal: client.prepare("SELECT seal_batch()").await?,
                 probes: HashMap::new(),
             })
@@ -63,34 +69,6 @@ impl<'s> Transaction<'s> {
     /// For reading permissions inside this transaction.
     pub(crate) fn client(&self) -> &tokio_postgres::Transaction<'s> {
         &self.inner
-    }
-
-    /// Writes the duplicates.
-    pub(crate) async fn insert_duplicates(
-        &self,
-        duplicates: &[Duplicate<'_, '_>],
-    ) -> Result<(), Error> {
-        if duplicates.is_empty() {
-            return Ok(());
-        }
-        let events = || duplicates.iter().map(|duplicate| duplicate.judged.event);
-        let partitions: Vec<i32> = events().map(|event| event.claim().partition).collect();
-        let offsets: Vec<i64> = events().map(|event| event.offset()).collect();
-        let first: Vec<i64> = duplicates.iter().map(|duplicate| duplicate.first_offset).collect();
-        let at: Vec<_> = events().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
-        let cards: Vec<&str> = events().map(|event| &*event.swipe.card_id).collect();
-        let ids: Vec<Uuid> = events().map(|event| event.swipe.event_id).collect();
-        let digest = |event: &Event<'_>| {
-            digest_of_swipe(event.offset(), &event.swipe).0.to_be_bytes().to_vec()
-        };
-        let digests: Vec<Vec<u8>> = events().map(digest).collect();
-        let parameters: [&(dyn ToSql + Sync); 7] =
-            [&partitions, &offsets, &first, &at, &cards, &ids, &digests];
-        self.inner
-            .execute(include_str!("../sql/insert_duplicates.sql"), &parameters)
-            .await
-            .map_err(Error::postgres("writing duplicate_event"))?;
-        Ok(())
     }
 
     /// Writes the dead letters, with their original bytes.
