@@ -9,20 +9,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::chunk::Claim;
 use crate::claim::{Claimer, Granted};
 use crate::error::{Class, Error};
-
-/// Where the reader is in one partition.
-#[derive(Debug)]
-pub(crate) struct Position {
-    pub(crate) claim: Claim,
-    pub(crate) writer: usize,
-    /// The offset that must come next.
-    pub(crate) expected: i64,
-    /// An offset that came instead, once.
-    pub(crate) suspected: Option<i64>,
-}
+use crate::position::Position;
 
 /// Why partitions are claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +76,13 @@ impl Assignment {
 
     /// Where a paused partition goes on.
     pub(crate) fn resume(&mut self, partition: i32) -> Option<i64> {
-        let position = self.position(partition)?;
-        position.suspected = None;
-        Some(position.expected)
+        self.position(partition).map(Position::resume)
+    }
+
+    /// Partitions that look ahead, and where each reads on from: no more has come to look at.
+    pub(crate) fn go_back(&mut self) -> Vec<(i32, i64)> {
+        let positions = self.positions.iter_mut().flatten();
+        positions.filter_map(|at| Some((at.claim.partition, at.go_back()?))).collect()
     }
 
     /// Starts to claim, in the background: `poll` must go on meanwhile.
@@ -131,12 +124,8 @@ impl Assignment {
         if self.positions.len() <= at {
             self.positions.resize_with(at + 1, || None);
         }
-        self.positions[at] = Some(Position {
-            claim: granted.claim,
-            writer,
-            expected: granted.progress.open.next_offset,
-            suspected: None,
-        });
+        let expected = granted.progress.open.next_offset;
+        self.positions[at] = Some(Position::new(granted.claim, writer, expected));
     }
 
     /// Takes no more messages of a partition.

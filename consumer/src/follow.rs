@@ -9,7 +9,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Partition, Statistics};
 use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, warn};
 
@@ -62,7 +62,7 @@ impl ClientContext for Follow {
             let Some(ends) = topic.partitions.get(&partition) else {
                 continue;
             };
-            let lag = (ends.hi_offset - next).max(0);
+            let lag = behind(ends, next);
             self.metrics.lag.with_label_values(&[&partition.to_string()]).set(lag);
             total += lag;
         }
@@ -76,6 +76,13 @@ impl ClientContext for Follow {
     fn error(&self, error: KafkaError, reason: &str) {
         debug!(%error, reason, "librdkafka");
     }
+}
+
+/// Events that a partition is behind with. An offset at the end that holds none, such as the marker
+/// of a transaction, is nothing to be behind with: then all that could be fetched has been.
+fn behind(ends: &Partition, next: i64) -> i64 {
+    let fetched_all = ends.fetchq_cnt == 0 && ends.next_offset >= ends.ls_offset;
+    if fetched_all && next >= ends.app_offset { 0 } else { (ends.hi_offset - next).max(0) }
 }
 
 impl ConsumerContext for Follow {

@@ -18,6 +18,7 @@ mod follow;
 mod metrics;
 mod outlet;
 mod pipeline;
+mod position;
 mod progress;
 mod reader;
 mod run;

@@ -16,13 +16,13 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::assignment::{Assignment, Claiming};
-use crate::chunk::Gap;
 use crate::claim::Granted;
 use crate::claims::Claims;
 use crate::error::Error;
 use crate::follow::{Follow, Rebalance};
 use crate::metrics::Metrics;
 use crate::outlet::Outlets;
+use crate::position::Met;
 
 /// The reader's thread.
 pub(crate) struct Reader {
@@ -98,6 +98,7 @@ impl Reader {
                 Some(Err(error)) => self.trouble(&error)?,
                 None => {
                     self.outlets.hand_over_all();
+                    self.go_back()?;
                     self.look_around()?;
                     looked = Instant::now();
                 }
@@ -111,6 +112,7 @@ impl Reader {
             if self.outlets.is_blocked() || looked.elapsed() > POLL {
                 // A writer with little to do must not wait for one with much.
                 self.outlets.hand_over_all();
+                self.go_back()?;
                 self.look_around()?;
                 looked = Instant::now();
             }
@@ -217,28 +219,35 @@ impl Reader {
         let Some(position) = self.assignment.position(partition) else {
             return Ok(());
         };
-        let (expected, offset) = (position.expected, message.offset());
-        if offset < expected || self.outlets.is_full(position.writer) {
+        if self.outlets.is_full(position.writer) {
             return Ok(());
         }
-        if offset > expected {
-            // Believed only when a second fetch shows the same.
-            if position.suspected != Some(offset) {
-                position.suspected = Some(offset);
-                info!(partition, expected, offset, "offsets are missing; fetching again");
-                return self.seek(partition, expected);
+        match position.meet(message.offset()) {
+            Met::Old | Met::Doubtful => return Ok(()),
+            Met::GoBack(to) => {
+                info!(partition, from = to, "offsets are missing; fetching again");
+                return self.seek(partition, to);
             }
-            warn!(partition, first = expected, end = offset, "no events at these offsets");
-            let gap = Gap { first: expected, end: offset };
-            self.outlets.pending(position.writer).push_gap(position.claim, gap);
+            Met::Next(None) => {}
+            Met::Next(Some(gap)) => {
+                debug!(partition, first = gap.first, end = gap.end, "no events at these offsets");
+                self.outlets.pending(position.writer).push_gap(position.claim, gap);
+            }
         }
-        position.suspected = None;
-        position.expected = offset + 1;
         let (writer, claim) = (position.writer, position.claim);
         self.outlets.pending(writer).push(claim, message);
         if self.outlets.pending(writer).is_full() && !self.outlets.hand_over(writer) {
             self.metrics.pauses.inc();
             self.outlets.block(writer);
+        }
+        Ok(())
+    }
+
+    /// Nothing more has come: what was looked at ahead is read once more.
+    fn go_back(&mut self) -> Result<(), Error> {
+        for (partition, to) in self.assignment.go_back() {
+            info!(partition, from = to, "offsets are missing; fetching again");
+            self.seek(partition, to)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod crash_mid_batch;
 mod cut_connections;
 mod decisions;
 mod duplicates;
+mod gaps;
 mod gateway;
 mod poison_event;
 mod read_again;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::{Millis, Mode, Nonce, Swipe, derive_event_id, headers};
 
@@ -129,6 +129,42 @@ impl Log {
     /// Kafka's own.
     pub async fn publish_swipes(&self, swipes: &[Swipe<'_>]) -> Result<Vec<(i32, i64)>> {
         self.publish(swipes.iter().map(Event::from)).await
+    }
+
+    /// Publishes each of `groups` in a transaction of its own, which is committed or aborted as it
+    /// says. Every transaction leaves an offset without an event behind it.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn publish_in_transactions(&self, groups: Vec<(Vec<Event>, bool)>) -> Result<()> {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("transactional.id", &self.topic)
+            .set("partitioner", "murmur2_random")
+            .create()?;
+        let topic = self.topic.clone();
+        tokio::task::spawn_blocking(move || {
+            let limit = crate::PATIENCE;
+            producer.init_transactions(limit)?;
+            for (events, commit) in &groups {
+                producer.begin_transaction()?;
+                for event in events {
+                    let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&topic);
+                    record.key = event.key.as_deref();
+                    record.payload = event.value.as_deref();
+                    producer.send(record).map_err(|(error, _)| error)?;
+                }
+                // What is aborted must be in the log too.
+                producer.flush(limit)?;
+                if *commit {
+                    producer.commit_transaction(limit)?;
+                } else {
+                    producer.abort_transaction(limit)?;
+                }
+            }
+            Ok(())
+        })
+        .await?
     }
 
     /// Every record of the log, by partition and offset.

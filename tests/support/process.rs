@@ -148,6 +148,11 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// How often its log holds `text`.
+    pub fn said_times(&self, text: &str) -> usize {
+        self.said().matches(text).count()
+    }
+
     /// Waits until its log holds `text`.
     ///
     /// # Errors
