@@ -16,5 +16,6 @@ mod rebalance;
 mod settings;
 mod stale_permissions;
 mod start_order;
+mod sync_storm;
 mod vast;
 mod verify;
