@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::batch::Batch;
@@ -31,8 +31,8 @@ pub(crate) struct Writer {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
-/// How often an idle writer looks whether Postgres is there.
-const PING_EVERY: Duration = Duration::from_secs(2);
+/// How often a writer looks whether Postgres is there, and its claims as it left them.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 impl Writer {
     /// Works until the reader ends or the process is to stop; then the batch at hand is finished,
@@ -42,6 +42,8 @@ impl Writer {
     /// What is not an outage: it must be looked at, and nothing is skipped meanwhile.
     pub(crate) async fn run(mut self) -> Result<(), Error> {
         let mut store = None;
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*self.stop.borrow() {
             tokio::select! {
                 _ = self.stop.changed() => {}
@@ -52,7 +54,7 @@ impl Writer {
                     }
                     None => break,
                 },
-                () = sleep(PING_EVERY) => self.ping(&mut store).await,
+                _ = looks.tick() => self.look(&mut store).await,
             }
         }
         Ok(())
@@ -119,15 +121,7 @@ impl Writer {
         // (rust-postgres#1109): ours covers everything.
         let limit = self.settings.batch.timeout();
         let applied = timeout(limit, async {
-            let store = match store {
-                Some(store) if !store.client().is_closed() => store,
-                _ => {
-                    // Another session may be another database: a copy of yesterday, a standby.
-                    self.pipeline.cache.forget();
-                    store.insert(Store::open(&self.connector, self.session).await?)
-                }
-            };
-            self.session = Some(store.session());
+            let store = self.connected(store).await?;
             self.pipeline.apply(batch, store, &self.claims).await
         });
         applied.await.unwrap_or(Err(Error::BatchTimeout(self.settings.batch.timeout_ms)))
@@ -158,21 +152,11 @@ impl Writer {
     }
 
     /// Keeps the connection known to be good, so that the first swipe of the morning does not find
-    /// out.
-    async fn ping(&mut self, store: &mut Option<Store>) {
+    /// out, and the claims known to be ours.
+    async fn look(&mut self, store: &mut Option<Store>) {
         let limit = Duration::from_millis(self.settings.postgres.connect_timeout_ms);
-        let answered = timeout(limit, async {
-            match store {
-                Some(store) if !store.client().is_closed() => store.ping().await,
-                _ => {
-                    self.pipeline.cache.forget();
-                    let opened = Store::open(&self.connector, self.session).await?;
-                    self.session = Some(opened.session());
-                    *store = Some(opened);
-                    Ok(())
-                }
-            }
-        });
+        let answered =
+            timeout(limit, async { self.connected(store).await?.look_after(&self.claims).await });
         let answers = matches!(answered.await, Ok(Ok(())));
         if !answers {
             *store = None;
@@ -184,5 +168,19 @@ impl Writer {
                 warn!("Postgres does not answer");
             }
         }
+    }
+
+    async fn connected<'s>(
+        &mut self,
+        store: &'s mut Option<Store>,
+    ) -> Result<&'s mut Store, Error> {
+        if store.as_ref().is_none_or(|store| store.client().is_closed()) {
+            // Another session may be another database: a copy of yesterday, a standby.
+            self.pipeline.cache.forget();
+            let opened = Store::open(&self.connector, self.session).await?;
+            self.session = Some(opened.session());
+            *store = Some(opened);
+        }
+        store.as_mut().ok_or(Error::Ended("a connection"))
     }
 }

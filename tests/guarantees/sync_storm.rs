@@ -35,7 +35,7 @@ fn uploads(terminal: usize) -> Vec<Vec<Read>> {
     if terminal % 2 == 1 {
         pieces.reverse();
     }
-    if terminal % 3 == 0 {
+    if terminal.is_multiple_of(3) {
         pieces.push(pieces[0].clone());
     }
     pieces

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use registry::Timestamptz;
 use seal::Seal;
-use tokio_postgres::Row;
+use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::Transaction;
+use super::{Store, Transaction};
 use crate::batch::Part;
-use crate::claims::Loss;
+use crate::chunk::Claim;
+use crate::claims::{Claims, Loss};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::store::seals::Sums;
@@ -81,14 +82,7 @@ impl Transaction<'_> {
             return Ok(Fenced::Through);
         }
         let through: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
-        let rows = self
-            .inner
-            .query(include_str!("../sql/read_offsets.sql"), &[&partitions])
-            .await
-            .map_err(Error::postgres(doing))?;
-        let found = |row: &Row| Ok((row.get(0), (row.get(1), Progress::read(row)?)));
-        let found: HashMap<i32, (Uuid, Progress)> =
-            rows.iter().map(found).collect::<Result<_, Error>>()?;
+        let found = read_offsets(&self.inner, &partitions).await?;
         let stopped = shares
             .iter()
             .filter(|share| !through.contains(&share.part.claim.partition))
@@ -100,15 +94,57 @@ impl Transaction<'_> {
     }
 }
 
+impl Store {
+    /// Holds the claims against the rows they stand for: a partition without traffic, which meets no
+    /// fence, must not miss that it was put back.
+    pub(crate) async fn look_after(&self, claims: &Claims) -> Result<(), Error> {
+        // Before the rows are read: by then they can only be further.
+        let held = claims.held();
+        let partitions: Vec<i32> = held.keys().map(|claim| claim.partition).collect();
+        let found = read_offsets(self.client(), &partitions).await?;
+        for (claim, progress) in held {
+            let row = found.get(&claim.partition).copied();
+            if let Some(loss) = loss(claim, progress.open.next_offset, row) {
+                claims.lose(claim, loss);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Owner and progress of partitions, as their rows say now.
+async fn read_offsets(
+    client: &impl GenericClient,
+    partitions: &[i32],
+) -> Result<HashMap<i32, (Uuid, Progress)>, Error> {
+    let sql = include_str!("../sql/read_offsets.sql");
+    let rows = client.query(sql, &[&partitions]).await;
+    let rows = rows.map_err(Error::postgres("reading how far the partitions are"))?;
+    rows.iter().map(|row| Ok((row.get(0), (row.get(1), Progress::read(row)?)))).collect()
+}
+
 fn column<T>(shares: &[Share<'_>], pick: impl Fn(&Share<'_>) -> T) -> Vec<T> {
     shares.iter().map(pick).collect()
 }
 
 fn why_stopped(part: &Part, found: Option<(Uuid, Progress)>) -> Fence {
+    match (found, loss(part.claim, part.first, found)) {
+        (_, Some(loss)) => Fence::Lost(loss),
+        (Some((_, at)), None) => Fence::Landed(at),
+        (None, None) => Fence::Lost(Loss::PutBack),
+    }
+}
+
+/// Whether the row of a claim that had come to `next_offset` says that it is lost.
+///
+/// A row that is behind means another past, whoever owns it there: an earlier copy of the database,
+/// or an operator's reset. Nobody who only takes a partition over moves it back.
+fn loss(claim: Claim, next_offset: i64, found: Option<(Uuid, Progress)>) -> Option<Loss> {
     match found {
-        Some((owner, _)) if owner != part.claim.owner => Fence::Lost(Loss::Taken),
-        Some((_, at)) if at.open.next_offset > part.first => Fence::Landed(at),
-        _ => Fence::Lost(Loss::PutBack),
+        None => Some(Loss::PutBack),
+        Some((_, at)) if at.open.next_offset < next_offset => Some(Loss::PutBack),
+        Some((owner, _)) if owner != claim.owner => Some(Loss::Taken),
+        Some(_) => None,
     }
 }
 
@@ -118,7 +154,6 @@ mod tests {
     use seal::Open;
 
     use super::*;
-    use crate::chunk::Claim;
 
     #[test]
     fn the_readings_of_a_row_that_did_not_advance() {
@@ -132,6 +167,7 @@ mod tests {
         let part = Part { claim, first: 10, next: 20, gaps: Vec::new(), before: at(10) };
         assert_eq!(why_stopped(&part, Some((theirs, at(10)))), Fence::Lost(Loss::Taken));
         assert_eq!(why_stopped(&part, Some((theirs, at(20)))), Fence::Lost(Loss::Taken));
+        assert_eq!(why_stopped(&part, Some((theirs, at(5)))), Fence::Lost(Loss::PutBack));
         assert_eq!(why_stopped(&part, Some((ours, at(20)))), Fence::Landed(at(20)));
         assert_eq!(why_stopped(&part, Some((ours, at(5)))), Fence::Lost(Loss::PutBack));
         assert_eq!(why_stopped(&part, None), Fence::Lost(Loss::PutBack));

@@ -67,11 +67,6 @@ impl Store {
         &self.client
     }
 
-    /// Whether Postgres answers.
-    pub(crate) async fn ping(&self) -> Result<(), Error> {
-        self.client.batch_execute("").await.map_err(Error::postgres("asking whether it answers"))
-    }
-
     /// The days that are taken, as of the last look at the row that says so.
     pub(crate) fn window(&self, now: Millis) -> Window {
         Window::new(self.oldest_day, now)
