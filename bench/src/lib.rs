@@ -4,11 +4,17 @@
 //! binary `bench` prints the reports. Every run checks what it measured: a figure of something that
 //! did not happen as it should is an error.
 
+mod ceiling;
 mod consumer;
+mod course;
 mod cpu;
 mod database;
 pub mod drain;
+mod ground;
 mod log;
+mod outcome;
 mod progress;
 mod servers;
+mod site;
+mod stats;
 mod workload;

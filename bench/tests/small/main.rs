@@ -1,0 +1,3 @@
+//! The benches, run small: each measures what it says. How fast is no matter here.
+
+mod drain;
