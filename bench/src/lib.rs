@@ -4,6 +4,7 @@
 //! binary `bench` prints the reports. Every run checks what it measured: a figure of something that
 //! did not happen as it should is an error.
 
+pub mod age;
 mod ceiling;
 mod consumer;
 mod course;
@@ -14,6 +15,7 @@ mod ground;
 mod log;
 mod outcome;
 mod progress;
+pub mod reupload;
 mod servers;
 mod site;
 mod stats;

@@ -1,11 +1,14 @@
-//! Who may go where in a bench: a site of 50,000 cards, the same one every time.
+//! Who may go where in a bench: the same site every time.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 use schemas::{DenialReason, Direction, Reasons};
 
-/// Cards of the site.
-pub(crate) const CARDS: usize = 50_000;
+/// Cards of a site; a trial with few swipes has one for every ten swipes, as registering more would
+/// take longer than what is tried.
+const CARDS_MAX: usize = 50_000;
+const SWIPES_A_CARD: usize = 10;
+const CARDS_MIN: usize = 1_000;
 /// Terminals of the site.
 pub(crate) const TERMINALS: usize = 200;
 const ZONES: usize = 20;
@@ -38,10 +41,11 @@ pub(crate) struct Terminal {
 }
 
 impl Site {
-    /// The site.
-    pub(crate) fn new() -> Self {
+    /// The site for so many swipes.
+    pub(crate) fn new(swipes: usize) -> Self {
+        let cards = (swipes / SWIPES_A_CARD).clamp(CARDS_MIN, CARDS_MAX);
         Self {
-            cards: (0..CARDS).map(card).collect(),
+            cards: (0..cards).map(card).collect(),
             terminals: (0..TERMINALS).map(terminal).collect(),
             zones: (0..ZONES).map(|i| format!("zone-{i:02}")).collect(),
         }

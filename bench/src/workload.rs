@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use schemas::{Millis, Mode, Reasons, Swipe};
 use uuid::Uuid;
 
-use crate::site::{CARDS, Site, TERMINALS};
+use crate::site::{Site, TERMINALS};
 
 /// Days of swipes, where nobody says otherwise.
 pub(crate) const DAYS: u16 = 5;
@@ -76,7 +76,7 @@ impl Workload {
         );
         let today = Millis::now().unix_day();
         let mut workload = Self {
-            site: Site::new(),
+            site: Site::new(shape.rows as usize),
             reads: Vec::with_capacity(shape.rows as usize),
             partitions: vec![Vec::new(); usize::from(shape.partitions)],
             days: today - i32::from(shape.days)..today,
@@ -158,7 +158,7 @@ impl Workload {
     }
 
     fn read(&self, random: &mut StdRng, jitter_ms: u32) -> Read {
-        let card = random.random_range(0..CARDS);
+        let card = random.random_range(0..self.site.cards.len());
         let terminal = self.site.terminal_for(random, card);
         Read {
             occurred_at: Millis::from_unix_ms(0),
@@ -211,10 +211,8 @@ mod tests {
             assert_eq!(placed.offset, *next);
             *next += 1;
         }
-        assert_eq!(
-            workload.site.cards.iter().map(|card| &card.id).collect::<HashSet<_>>().len(),
-            CARDS
-        );
+        let cards = &workload.site.cards;
+        assert_eq!(cards.iter().map(|card| &card.id).collect::<HashSet<_>>().len(), cards.len());
         let share = workload.denied() as f64 / workload.len() as f64;
         assert!((0.02..0.04).contains(&share), "{share}");
     }

@@ -1,3 +1,5 @@
 //! The benches, run small: each measures what it says. How fast is no matter here.
 
+mod age;
 mod drain;
+mod reupload;

@@ -1,0 +1,105 @@
+//! The command line: what is measured, from when to when.
+
+use bench::{age, drain, reupload};
+use clap::{Args, Parser};
+
+/// Figures, always beside a peer or a ceiling that is measured in the same run.
+///
+/// Started by `cargo xtask bench <name>`, which builds for release and brings a Kafka and a Postgres
+/// of its own. Elsewhere GATELOG_KAFKA, GATELOG_POSTGRES and GATELOG_BIN_DIR say where they are.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+pub(crate) enum Command {
+    Drain(Drain),
+    Age(Age),
+    Reupload(Reupload),
+}
+
+/// How fast a consumer empties a full log, beside raw COPY of the same rows
+///
+/// A number of swipes is published once. Then, --runs times and in turn: ONE consumer process
+/// drains them all into a fresh database (drain), and two connections write the same rows with raw
+/// binary COPY into another fresh database with the same schema (the ceiling). One more pair comes
+/// first and is not counted.
+///
+/// drain: from the moment the consumer has claimed its partitions (consumer_offset.claimed_at) to
+/// the moment the sum of consumer_offset.next_offset is seen to have reached the end of the log, by
+/// Postgres' clock, looked at every 20 ms.
+///
+/// ceiling: from the first COPY to the answer to the last one's commit. Same session settings, rows
+/// encoded in memory before the clock starts, COPYs of 50,000 rows, each its own transaction with
+/// synchronous_commit=on. The order is the one in which the drain just before had written its rows:
+/// the same partitions on a connection, their events interleaved the same way.
+///
+/// ratio: the median over the pairs of drain rate / ceiling rate. Before each measurement there is a
+/// CHECKPOINT, in both cases the days of access_log (--days) exist, and afterwards both tables must
+/// hold the same rows, column by column. CPU seconds are read from /proc where that can be read.
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    pub(crate) options: drain::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Whether a drain keeps its pace while the table grows, beside raw COPY of the same rows
+///
+/// Millions of swipes, spread evenly over --days days, are published once. ONE consumer process
+/// drains them all into a fresh database, then two connections write the same rows, in the order
+/// in which the drain wrote them, with raw binary COPY into another fresh database. Before both,
+/// as a warm-up that is not counted, all rows are copied once: it makes the WAL files that the other
+/// two then use.
+///
+/// drain: consumer_offset is looked at every 20 ms; when a million was passed lies on a straight
+/// line between the looks before and after. The first million is timed from the first commit that
+/// is seen, by the rows that are left of it then, so that the consumer's start does not flatter the
+/// last.
+///
+/// COPY: from the first COPY of a million to the answer to its last commit. Each million is encoded
+/// before its clock starts, so that not all of them lie in memory; these pauses are not counted.
+/// They give Postgres time to write out, which helps COPY and makes the bar below higher. COPYs of
+/// 50,000 rows, each its own transaction with synchronous_commit=on.
+///
+/// Holds if the drain's rate of the last million / rate of the first is 0.8 at least, or the COPY's
+/// own quotient if that is lower. Afterwards both tables must hold the same rows. 20 millions take
+/// some 2 GB of memory, and on disk 6 GB in Kafka and 12 GB in Postgres, WAL included; all of it is
+/// deleted as soon as it has served.
+#[derive(Debug, Args)]
+pub(crate) struct Age {
+    #[command(flatten)]
+    pub(crate) options: age::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How fast events are read that were in the log before, beside raw COPY of the duplicates
+///
+/// In each run a number of swipes is published into a fresh log and drained into a fresh database
+/// by ONE consumer process (first drain: all become rows). Then the very same events are published
+/// again, after the first, and a new consumer process of the same group drains them (second drain:
+/// all must be duplicates, and access_log must not change). One more run comes first and is not
+/// counted.
+///
+/// drains: each from the moment its consumer has claimed its partitions (consumer_offset.claimed_at)
+/// to the moment the sum of consumer_offset.next_offset is seen to have reached the end of the log,
+/// by Postgres' clock, looked at every 20 ms. The events are published before the consumer starts.
+///
+/// ceiling: the rows that the second drain wrote into duplicate_event, in its order, by raw binary
+/// COPY over two connections into the empty duplicate_event of another database: from the first
+/// COPY to the answer to the last one's commit. Rows encoded in memory before the clock starts,
+/// COPYs of 50,000 rows, each its own transaction with synchronous_commit=on. It is what merely
+/// writing the duplicates down costs; finding out that they are duplicates comes on top.
+///
+/// ratio: the median over the runs of second drain / ceiling; ratio_to_first: of second drain /
+/// first drain. Before each measurement there is a CHECKPOINT, and both tables of duplicates must be
+/// the same afterwards.
+#[derive(Debug, Args)]
+pub(crate) struct Reupload {
+    #[command(flatten)]
+    pub(crate) options: reupload::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
