@@ -1,6 +1,6 @@
 //! The command line: what is measured, from when to when.
 
-use bench::{age, drain, reupload};
+use bench::{age, drain, latency, reupload};
 use clap::{Args, Parser};
 
 /// Figures, always beside a peer or a ceiling that is measured in the same run.
@@ -13,6 +13,7 @@ pub(crate) enum Command {
     Drain(Drain),
     Age(Age),
     Reupload(Reupload),
+    Latency(Latency),
 }
 
 /// How fast a consumer empties a full log, beside raw COPY of the same rows
@@ -99,6 +100,41 @@ pub(crate) struct Age {
 pub(crate) struct Reupload {
     #[command(flatten)]
     pub(crate) options: reupload::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How long after its publishing a swipe is committed, at fixed rates, beside bare commits
+///
+/// Live swipes of all cards at all terminals are published at a fixed rate, open loop: each has its
+/// moment on a schedule, and is sent then, whatever became of those before it. ONE consumer process
+/// applies them. Rate after rate, each after a warm-up at the same rate that is not counted.
+///
+/// committed: from the moment at which an event was DUE (not from when it was sent: a sender that
+/// waits must not hide what it waits for) to the moment at which another connection sees that its
+/// partition's consumer_offset.next_offset has passed it. That connection looks every ms; a commit
+/// is seen when the answer is there, so up to one look (between two looks) after it happened.
+///
+/// acknowledged: from the same moment to the delivery report of librdkafka: the part of the way that
+/// is Kafka's. Producer settings are the gateway's (acks=all, idempotence, lz4, linger).
+/// acknowledged_to_committed: from there to the commit, event by event: the consumer's part, and
+/// Postgres'.
+///
+/// bare_commit: small INSERTs of one row by one prepared statement with synchronous_commit=on, one
+/// after another, each from its start to its answer, before the consumer starts: the floor of any
+/// commit.
+///
+/// sender_late: from the moment at which an event was due to the moment at which librdkafka had it.
+/// It is part of all other times. sender_behind marks a rate where its p99 is more than a tenth of
+/// the p99 of committed, or where less than 99 % of the rate were sent: such figures are about the
+/// sender, too.
+///
+/// Afterwards every swipe must be a row with the decision that it must have.
+#[derive(Debug, Args)]
+pub(crate) struct Latency {
+    #[command(flatten)]
+    pub(crate) options: latency::Options,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -12,6 +12,7 @@ mod cpu;
 mod database;
 pub mod drain;
 mod ground;
+pub mod latency;
 mod log;
 mod outcome;
 mod progress;

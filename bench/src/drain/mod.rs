@@ -49,6 +49,9 @@ pub struct Options {
     #[arg(long, default_value_t = workload::DAYS)]
     #[arg(value_parser = clap::value_parser!(u16).range(i64::from(workload::DAYS)..=400))]
     pub days: u16,
+    /// Without the pair that comes first and is not counted: to try the bench, not for figures
+    #[arg(long)]
+    pub cold: bool,
 }
 
 /// What every run needs.
@@ -94,7 +97,9 @@ impl Bench {
         self.log.publish(&self.ground.servers, &self.workload, 0)?;
         let (mut drains, mut copies) = (Vec::new(), Vec::new());
         // The first drain and COPY of a cluster make its files and fill its caches.
-        self.pair("warm-up", 0).await?;
+        if !options.cold {
+            self.pair("warm-up", 0).await?;
+        }
         for run in 1..=options.runs {
             let (drain, copy) = self.pair(&format!("{run} of {}", options.runs), run).await?;
             drains.push(drain);

@@ -38,6 +38,9 @@ pub struct Options {
     /// Partitions of the log
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub partitions: u16,
+    /// Without the run that comes first and is not counted: to try the bench, not for figures
+    #[arg(long)]
+    pub cold: bool,
 }
 
 struct Bench {
@@ -70,7 +73,9 @@ pub async fn run(options: &Options) -> Result<Report> {
     })?;
     let bench = Bench { ground, workload, partitions: options.partitions };
     // The first of a cluster make its files and fill its caches.
-    bench.run_once("warm-up", 0).await?;
+    if !options.cold {
+        bench.run_once("warm-up", 0).await?;
+    }
     let mut runs = Vec::new();
     for nth in 1..=options.runs {
         runs.push(bench.run_once(&format!("{nth} of {}", options.runs), nth).await?);

@@ -4,8 +4,15 @@ use bench::drain::{Options, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_drain_is_measured_whole() {
-    let options =
-        Options { rows: 20_000, runs: 2, seed: 7, partitions: 6, jitter_ms: 60_000, days: 40 };
+    let options = Options {
+        rows: 20_000,
+        runs: 2,
+        seed: 7,
+        partitions: 6,
+        jitter_ms: 60_000,
+        days: 40,
+        cold: true,
+    };
     let report = run(&options).await.unwrap();
 
     assert_eq!((report.rows, report.runs, report.days), (20_000, 2, 40));

@@ -2,4 +2,5 @@
 
 mod age;
 mod drain;
+mod latency;
 mod reupload;

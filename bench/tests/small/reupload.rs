@@ -4,7 +4,7 @@ use bench::reupload::{Options, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_drains_and_the_ceiling_have_their_rates() {
-    let options = Options { rows: 10_000, runs: 1, seed: 7, partitions: 6 };
+    let options = Options { rows: 10_000, runs: 1, seed: 7, partitions: 6, cold: true };
     let report = run(&options).await.unwrap();
 
     assert_eq!((report.rows, report.runs, report.each.len()), (10_000, 1, 1));
