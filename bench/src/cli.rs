@@ -1,6 +1,6 @@
 //! The command line: what is measured, from when to when.
 
-use bench::{age, drain, latency, reupload};
+use bench::{age, drain, latency, reupload, verify};
 use clap::{Args, Parser};
 
 /// Figures, always beside a peer or a ceiling that is measured in the same run.
@@ -14,6 +14,7 @@ pub(crate) enum Command {
     Age(Age),
     Reupload(Reupload),
     Latency(Latency),
+    Verify(Verify),
 }
 
 /// How fast a consumer empties a full log, beside raw COPY of the same rows
@@ -135,6 +136,30 @@ pub(crate) struct Reupload {
 pub(crate) struct Latency {
     #[command(flatten)]
     pub(crate) options: latency::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How fast `gatelog verify` proves a log, beside merely reading log and table
+///
+/// A number of swipes is published and drained once, by ONE consumer process, which then stops.
+/// Then, --runs times and in turn: `gatelog verify --json` (verify), and a bare read of what any
+/// verifier must read at least (the ceiling). One more pair comes first and is not counted.
+///
+/// verify: from the start of the process to its end, so connecting is part of it. It must report ok,
+/// every event and every outcome.
+///
+/// ceiling: one connection reads access_log with COPY (SELECT * FROM access_log) TO STDOUT (FORMAT
+/// binary), one plain consumer reads all partitions of the log from their beginnings; both at the
+/// same time, and both throw away what they read. From the start of both to the end of the later.
+///
+/// ratio: the median over the pairs of verify rate / ceiling rate. Before the first measurement
+/// there is a VACUUM ANALYZE of access_log and a CHECKPOINT.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) options: verify::Options,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -63,6 +63,14 @@ impl Database {
         self.client.batch_execute("CHECKPOINT").await.context("CHECKPOINT before a measurement")
     }
 
+    /// Vacuums `access_log`.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub(crate) async fn vacuum(&self) -> Result<()> {
+        self.client.batch_execute("VACUUM ANALYZE access_log").await.context("vacuuming access_log")
+    }
+
     /// Everything that `access_log` holds, in one number: the same rows, in whatever order, are the
     /// same number.
     ///

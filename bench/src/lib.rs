@@ -20,4 +20,5 @@ pub mod reupload;
 mod servers;
 mod site;
 mod stats;
+pub mod verify;
 mod workload;

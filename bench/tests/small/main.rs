@@ -4,3 +4,4 @@ mod age;
 mod drain;
 mod latency;
 mod reupload;
+mod verify;
