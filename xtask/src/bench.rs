@@ -54,16 +54,14 @@ pub(crate) fn run(paths: &Paths, args: &BenchArgs) -> Result<()> {
     ui::heading("build for release");
     run_ok(cargo(paths.root()).args(["build", "--release", "--workspace", "--bins"]))?;
 
+    let binaries = paths.binaries("release");
+    let mut bench = Command::new(binaries.join("bench"));
+    bench.arg(args.name.as_str()).args(&args.args).current_dir(paths.root());
+    if args.args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h")) {
+        return run_ok(&mut bench);
+    }
     let stack = Stack::start(paths, StackOptions::private(Size::Bench))?;
     ui::heading(&format!("bench {}", args.name.as_str()));
-    let binaries = paths.binaries("release");
-    let measured = run_ok(
-        Command::new(binaries.join("bench"))
-            .arg(args.name.as_str())
-            .args(&args.args)
-            .current_dir(paths.root())
-            .envs(stack.environment())
-            .env("GATELOG_BIN_DIR", &binaries),
-    );
+    let measured = run_ok(bench.envs(stack.environment()).env("GATELOG_BIN_DIR", &binaries));
     measured.and(stack.stop())
 }

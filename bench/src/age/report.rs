@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn the_bar_is_what_raw_copy_keeps() {
-        let options = Options { millions: 2, million: 1_000, seed: 1, partitions: 1, days: 1 };
+        let options =
+            Options { millions: 2, million: 1_000, seed: 1, partitions: 1, days: 1, cold: false };
         let side = |last_s| Side::new(1_000, &[1.0, last_s]);
         let report = |drain, copy| Report::new(&options, side(drain), side(copy));
         assert_eq!((report(1.25, 1.0).quotient_min, report(1.25, 1.0).holds), (0.8, true));

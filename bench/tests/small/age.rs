@@ -4,7 +4,8 @@ use bench::age::{Options, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_million_has_its_rate() {
-    let options = Options { millions: 4, million: 5_000, seed: 7, partitions: 6, days: 3 };
+    let options =
+        Options { millions: 4, million: 5_000, seed: 7, partitions: 6, days: 3, cold: true };
     let report = run(&options).await.unwrap();
 
     assert_eq!((report.rows, report.days), (20_000, 3));
