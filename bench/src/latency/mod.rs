@@ -44,7 +44,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Events a second, one rate after another
-    #[arg(long, value_delimiter = ',', default_values_t = [500, 2_000, 10_000])]
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',', default_value = "500,2000,10000")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rates: Vec<u32>,
     /// How long each rate is kept up, after its warm-up

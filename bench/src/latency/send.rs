@@ -16,7 +16,7 @@ use crate::log::record_headers;
 use crate::servers::Servers;
 
 /// How long the last acknowledgements may take.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long librdkafka's queue may be full.
 const FULL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between the start of the schedule and now: the thread is up by then.
@@ -89,7 +89,8 @@ impl Sender {
             .set("partitioner", "murmur2_random")
             .set("compression.codec", "lz4")
             .set("linger.ms", gateway.linger_ms.to_string())
-            .set("message.timeout.ms", gateway.message_timeout_ms.to_string())
+            // Longer than the gateway's: a machine that stalls makes bad figures, and no error.
+            .set("message.timeout.ms", "60000")
             .set("queue.buffering.max.messages", gateway.queue_events_max.to_string())
             .set("queue.buffering.max.kbytes", gateway.queue_kib_max.to_string())
             .create_with_context(Acknowledge { sender })

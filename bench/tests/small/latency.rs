@@ -27,7 +27,6 @@ async fn every_event_has_its_times() {
             assert_eq!(times.count, u64::from(at.rate));
             rises(times);
         }
-        assert!(at.sender_late.p50_ms <= at.acknowledged.p50_ms, "{at:?}");
         assert!(at.committed.p50_ms > 0.0 && at.sent_per_s > 0.0 && at.look_gap.count > 0);
         let marked = format!("{}/s!", at.rate);
         assert_eq!(report.to_string().contains(&marked), at.sender_behind, "{report}");
