@@ -4,11 +4,21 @@
 //! binary `bench` prints the reports. Every run checks what it measured: a figure of something that
 //! did not happen as it should is an error.
 
+pub mod age;
+mod ceiling;
 mod consumer;
+mod course;
 mod cpu;
 mod database;
 pub mod drain;
+mod ground;
+pub mod latency;
 mod log;
+mod outcome;
 mod progress;
+pub mod reupload;
 mod servers;
+mod site;
+mod stats;
+pub mod verify;
 mod workload;

@@ -42,11 +42,26 @@ impl Log {
         Ok(Self { topic, admin })
     }
 
-    /// Publishes every swipe and checks that each stands where the workload says. Blocks.
+    /// Publishes every swipe, after the log has had all of them `rounds_before` times, and checks
+    /// that each stands where the workload says. Blocks its thread, no other.
     ///
     /// # Errors
     /// Kafka's own, or the log is not what it should be.
-    pub(crate) fn publish(&self, servers: &Servers, workload: &Workload) -> Result<()> {
+    pub(crate) fn publish(
+        &self,
+        servers: &Servers,
+        workload: &Workload,
+        rounds_before: i64,
+    ) -> Result<()> {
+        tokio::task::block_in_place(|| self.publish_now(servers, workload, rounds_before))
+    }
+
+    fn publish_now(
+        &self,
+        servers: &Servers,
+        workload: &Workload,
+        rounds_before: i64,
+    ) -> Result<()> {
         let progress = Progress::start("publish", workload.len() as u64);
         let started = Instant::now();
         let producer: ThreadedProducer<DefaultProducerContext> = servers
@@ -68,17 +83,20 @@ impl Log {
             }
         }
         producer.flush(FLUSH_TIMEOUT).context("publishing the last events")?;
-        self.check(&producer, workload)?;
+        self.check(&producer, workload, rounds_before + 1)?;
         let seconds = started.elapsed().as_secs_f64();
         progress.done(format_args!("{} swipes in {seconds:.1} s", workload.len()));
         Ok(())
     }
 
-    /// Deletes the topic.
-    ///
-    /// # Errors
-    /// Kafka's own.
-    pub(crate) async fn delete(&self) -> Result<()> {
+    /// Deletes the topic; if it stays, says so.
+    pub(crate) async fn delete(self) {
+        if let Err(error) = self.try_delete().await {
+            eprintln!("topic {} stays: {error:#}", self.topic);
+        }
+    }
+
+    async fn try_delete(&self) -> Result<()> {
         let deleted = self.admin.delete_topics(&[&self.topic], &options()).await;
         for outcome in deleted.context("deleting the topic")? {
             outcome.map_err(|(topic, code)| KafkaError::AdminOp(code).context_of(&topic))?;
@@ -116,16 +134,17 @@ impl Log {
         &self,
         producer: &ThreadedProducer<DefaultProducerContext>,
         workload: &Workload,
+        rounds: i64,
     ) -> Result<()> {
         for (partition, offsets) in workload.partitions().iter().enumerate() {
             let ends = producer.client().fetch_watermarks(&self.topic, partition as i32, TIMEOUT);
             let ends = ends.context("asking for the end of the log")?;
+            let events = offsets.len() as i64 * rounds;
             ensure!(
-                ends == (0, offsets.len() as i64),
-                "partition {partition} holds offsets {} to {}, and should hold {} events",
+                ends == (0, events),
+                "partition {partition} holds offsets {} to {}, and should hold {events} events",
                 ends.0,
                 ends.1,
-                offsets.len()
             );
         }
         Ok(())
@@ -133,7 +152,7 @@ impl Log {
 }
 
 /// What the gateway writes: CloudEvents 1.0 in binary mode, and the trace.
-fn record_headers(swipe: &Swipe<'_>) -> OwnedHeaders {
+pub(crate) fn record_headers(swipe: &Swipe<'_>) -> OwnedHeaders {
     let event_id = swipe.event_id.to_string();
     let occurred_at = swipe.occurred_at.to_string();
     let (trace, span) = (swipe.event_id.as_u128(), swipe.event_id.as_u64_pair().1);

@@ -22,8 +22,9 @@ impl Servers {
     /// One of them is not set.
     pub(crate) fn from_env() -> Result<Self> {
         let variable = |name: &str| {
-            std::env::var(name)
-                .map_err(|_| anyhow!("{name} is not set: use `cargo xtask bench`, which sets it"))
+            std::env::var(name).map_err(|_| {
+                anyhow!("{name} is not set: `cargo xtask bench` and `cargo xtask test` set it")
+            })
         };
         Ok(Self {
             kafka: settings::Kafka {

@@ -1,22 +1,18 @@
 //! The swipes of a bench: the same ones for the same options on the same day.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use anyhow::{Result, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use schemas::{DenialReason, Direction, Millis, Mode, Reasons, Swipe};
+use schemas::{Millis, Mode, Reasons, Swipe};
 use uuid::Uuid;
 
-const CARDS: usize = 50_000;
-const TERMINALS: usize = 200;
-const ZONES: usize = 20;
-/// Zones on a card's list.
-const ZONES_A_CARD: usize = 4;
-/// Share of swipes at a zone that is not on the card's list.
-const DENIED: f64 = 0.03;
-/// The swipes lie in the last whole days.
-const DAYS: i32 = 5;
+use crate::site::{Site, TERMINALS};
+
+/// Days of swipes, where nobody says otherwise.
+pub(crate) const DAYS: u16 = 5;
 const DAY_MS: i64 = 86_400_000;
 
 /// What to generate.
@@ -27,33 +23,19 @@ pub(crate) struct Shape {
     pub(crate) seed: u64,
     /// How late a swipe may arrive, at most.
     pub(crate) jitter_ms: u32,
+    /// The swipes lie in so many whole days, the last of which is yesterday.
+    pub(crate) days: u16,
 }
 
 /// Swipes in the order in which they arrive, and who made them.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    pub(crate) cards: Vec<Card>,
-    pub(crate) terminals: Vec<Terminal>,
-    pub(crate) zones: Vec<String>,
+    pub(crate) site: Site,
     reads: Vec<Read>,
     /// By partition of the log: which swipe stands at each offset.
     partitions: Vec<Vec<u32>>,
-    first_day: i32,
-}
-
-#[derive(Debug)]
-pub(crate) struct Card {
-    pub(crate) id: String,
-    /// Indices of the zones it may enter.
-    pub(crate) zones: [usize; ZONES_A_CARD],
-}
-
-#[derive(Debug)]
-pub(crate) struct Terminal {
-    pub(crate) id: String,
-    /// Index of its zone.
-    pub(crate) zone: usize,
-    pub(crate) direction: Direction,
+    /// Since the epoch.
+    days: Range<i32>,
 }
 
 #[derive(Debug)]
@@ -84,21 +66,25 @@ impl Workload {
     /// # Errors
     /// The days have fewer milliseconds than the shape has rows.
     pub(crate) fn generate(shape: Shape) -> Result<Self> {
-        let slot_ms = i64::from(DAYS) * DAY_MS / i64::from(shape.rows.max(1));
-        ensure!(slot_ms > 0, "{} rows are more than {DAYS} days have milliseconds", shape.rows);
-        let first_day = Millis::now().unix_day() - DAYS;
+        let days_ms = i64::from(shape.days) * DAY_MS;
+        let slot_ms = days_ms / i64::from(shape.rows.max(1));
+        ensure!(
+            slot_ms > 0,
+            "{} rows are more than {} days have milliseconds",
+            shape.rows,
+            shape.days
+        );
+        let today = Millis::now().unix_day();
         let mut workload = Self {
-            cards: (0..CARDS).map(card).collect(),
-            terminals: (0..TERMINALS).map(terminal).collect(),
-            zones: (0..ZONES).map(|i| format!("zone-{i:02}")).collect(),
+            site: Site::new(shape.rows as usize),
             reads: Vec::with_capacity(shape.rows as usize),
             partitions: vec![Vec::new(); usize::from(shape.partitions)],
-            first_day,
+            days: today - i32::from(shape.days)..today,
         };
         let mut random = StdRng::seed_from_u64(shape.seed);
         let mut seqs = [0; TERMINALS];
         for slot in 0..i64::from(shape.rows) {
-            let start = i64::from(first_day) * DAY_MS + slot * slot_ms;
+            let start = i64::from(workload.days.start) * DAY_MS + slot * slot_ms;
             let mut read = workload.read(&mut random, shape.jitter_ms);
             read.occurred_at = Millis::from_unix_ms(start + random.random_range(0..slot_ms));
             seqs[read.terminal as usize] += 1;
@@ -119,14 +105,19 @@ impl Workload {
         &self.partitions
     }
 
-    /// The days, since the epoch, on which the swipes occurred.
-    pub(crate) fn days(&self) -> Vec<i32> {
-        (self.first_day..self.first_day + DAYS).collect()
+    /// The partition of the swipe that arrives after `index` others.
+    pub(crate) fn partition(&self, index: usize) -> usize {
+        usize::from(self.reads[index].partition)
     }
 
-    /// A moment before all of them.
-    pub(crate) fn before(&self) -> Millis {
-        Millis::from_unix_ms(i64::from(self.first_day - 1) * DAY_MS)
+    /// The days, since the epoch, on which the swipes occurred.
+    pub(crate) fn days(&self) -> Range<i32> {
+        self.days.clone()
+    }
+
+    /// So many days, the last of which is the workload's last.
+    pub(crate) fn days_up_to_its_last(&self, days: u16) -> Range<i32> {
+        self.days.end - i32::from(days)..self.days.end
     }
 
     /// How many must be denied.
@@ -138,12 +129,10 @@ impl Workload {
     /// The swipe that arrives after `index` others.
     pub(crate) fn placed(&self, index: usize) -> Placed<'_> {
         let read = &self.reads[index];
-        let (card, terminal) =
-            (&self.cards[read.card as usize], &self.terminals[read.terminal as usize]);
-        let mut reasons = Reasons::NONE;
-        if !card.zones.contains(&terminal.zone) {
-            reasons.insert(DenialReason::Unauthorized);
-        }
+        let site = &self.site;
+        let (card, terminal) = (read.card as usize, read.terminal as usize);
+        let reasons = site.reasons(card, terminal);
+        let (card, terminal) = (&site.cards[card], &site.terminals[terminal]);
         // A few ms on the way to the gateway.
         let way_ms = i64::from(read.event_id.as_bytes()[0] % 16);
         let received_at = read.occurred_at.unix_ms() + i64::from(read.age_ms) + way_ms;
@@ -163,22 +152,14 @@ impl Workload {
             },
             partition: i32::from(read.partition),
             offset: i64::from(read.offset),
-            zone_id: &self.zones[terminal.zone],
+            zone_id: &site.zones[terminal.zone],
             reasons,
         }
     }
 
     fn read(&self, random: &mut StdRng, jitter_ms: u32) -> Read {
-        let card = random.random_range(0..CARDS);
-        let zones = &self.cards[card].zones;
-        let zone = if random.random_bool(DENIED) {
-            let others: Vec<usize> = (0..ZONES).filter(|zone| !zones.contains(zone)).collect();
-            others[random.random_range(0..others.len())]
-        } else {
-            zones[random.random_range(0..zones.len())]
-        };
-        // Terminals are dealt to the zones in turn.
-        let terminal = zone + ZONES * random.random_range(0..TERMINALS / ZONES);
+        let card = random.random_range(0..self.site.cards.len());
+        let terminal = self.site.terminal_for(random, card);
         Read {
             occurred_at: Millis::from_unix_ms(0),
             event_id: uuid::Builder::from_random_bytes(random.random()).into_uuid(),
@@ -197,10 +178,7 @@ impl Workload {
             let arrival = |read: &Read| read.occurred_at.unix_ms() + i64::from(read.age_ms);
             self.reads.sort_by_key(arrival);
         }
-        let owed = |card: &Card| {
-            schemas::partition_of(card.id.as_bytes(), i32::from(shape.partitions)) as u16
-        };
-        let by_card: Vec<u16> = self.cards.iter().map(owed).collect();
+        let by_card = self.site.partitions(shape.partitions);
         for (index, read) in self.reads.iter_mut().enumerate() {
             read.partition = by_card[read.card as usize];
             let offsets = &mut self.partitions[usize::from(read.partition)];
@@ -210,29 +188,13 @@ impl Workload {
     }
 }
 
-/// An id like the serial number of a MIFARE card: seven bytes, of which six are spread evenly, by
-/// an odd factor, so that no two are alike.
-fn card(index: usize) -> Card {
-    let spread = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xffff_ffff_ffff;
-    Card { id: format!("04{spread:012X}"), zones: std::array::from_fn(|i| (index + i * 3) % ZONES) }
-}
-
-fn terminal(index: usize) -> Terminal {
-    let zone = index % ZONES;
-    let direction = match index / ZONES % 2 {
-        0 => Direction::In,
-        _ => Direction::Out,
-    };
-    Terminal { id: format!("reader-{index:03}"), zone, direction }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
 
-    const SHAPE: Shape = Shape { rows: 5_000, partitions: 7, seed: 3, jitter_ms: 0 };
+    const SHAPE: Shape = Shape { rows: 5_000, partitions: 7, seed: 3, jitter_ms: 0, days: 5 };
 
     #[test]
     fn every_swipe_becomes_a_row_and_the_days_hold_them() {
@@ -249,7 +211,8 @@ mod tests {
             assert_eq!(placed.offset, *next);
             *next += 1;
         }
-        assert_eq!(workload.cards.iter().map(|card| &card.id).collect::<HashSet<_>>().len(), CARDS);
+        let cards = &workload.site.cards;
+        assert_eq!(cards.iter().map(|card| &card.id).collect::<HashSet<_>>().len(), cards.len());
         let share = workload.denied() as f64 / workload.len() as f64;
         assert!((0.02..0.04).contains(&share), "{share}");
     }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::command::run_ok;
 use crate::paths::Paths;
@@ -14,12 +14,39 @@ use crate::ui;
 /// Arguments of `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Which bench: `drain` (a full log into Postgres, beside raw COPY of the same rows)
-    #[arg(value_parser = ["drain"])]
-    name: String,
-    /// Handed to the bench
+    /// Which bench
+    name: Name,
+    /// Handed to the bench; `cargo xtask bench NAME -- --help` says what it takes, and what exactly
+    /// is measured
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
+}
+
+/// The benches, by the names that the binary `bench` gives them.
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// How fast a full log becomes rows, beside raw COPY of the same rows
+    Drain,
+    /// Whether a drain of 20 million rows keeps its pace, beside raw COPY of the same rows
+    Age,
+    /// How fast events are read that were in the log before, beside raw COPY of the duplicates
+    Reupload,
+    /// From publish to commit at fixed rates, beside Kafka's acknowledgement and a bare commit
+    Latency,
+    /// How fast a log is proved, beside merely reading log and table
+    Verify,
+}
+
+impl Name {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Age => "age",
+            Self::Reupload => "reupload",
+            Self::Latency => "latency",
+            Self::Verify => "verify",
+        }
+    }
 }
 
 /// Builds for release, starts a stack of the bench size and runs the bench on it.
@@ -27,16 +54,14 @@ pub(crate) fn run(paths: &Paths, args: &BenchArgs) -> Result<()> {
     ui::heading("build for release");
     run_ok(cargo(paths.root()).args(["build", "--release", "--workspace", "--bins"]))?;
 
-    let stack = Stack::start(paths, StackOptions::private(Size::Bench))?;
-    ui::heading(&format!("bench {}", args.name));
     let binaries = paths.binaries("release");
-    let measured = run_ok(
-        Command::new(binaries.join("bench"))
-            .arg(&args.name)
-            .args(&args.args)
-            .current_dir(paths.root())
-            .envs(stack.environment())
-            .env("GATELOG_BIN_DIR", &binaries),
-    );
+    let mut bench = Command::new(binaries.join("bench"));
+    bench.arg(args.name.as_str()).args(&args.args).current_dir(paths.root());
+    if args.args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h")) {
+        return run_ok(&mut bench);
+    }
+    let stack = Stack::start(paths, StackOptions::private(Size::Bench))?;
+    ui::heading(&format!("bench {}", args.name.as_str()));
+    let measured = run_ok(bench.envs(stack.environment()).env("GATELOG_BIN_DIR", &binaries));
     measured.and(stack.stop())
 }

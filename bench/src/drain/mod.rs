@@ -8,24 +8,23 @@
 //! ```
 
 mod copy;
-mod encode;
-mod order;
-mod read;
 mod report;
 
-use std::sync::Arc;
+use anyhow::{Result, ensure};
 
-use anyhow::{Context, Result, ensure};
-use uuid::Uuid;
-
-use crate::cpu::Processes;
+use crate::ceiling::order::{self, Order, Table};
+use crate::course;
+use crate::database::{Contents, Database};
+use crate::ground::Ground;
 use crate::log::Log;
+use crate::outcome;
 use crate::progress::Progress;
-use crate::servers::Servers;
-use crate::workload::{Shape, Workload};
+use crate::stats::rate;
+use crate::workload::{self, Shape, Workload};
 
 pub use crate::cpu::Cpu;
-pub use report::{CopyRun, DrainRun, Report, Tally};
+pub use crate::outcome::Tally;
+pub use report::{CopyRun, DrainRun, Report};
 
 /// What to drain, and how often.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,16 +44,32 @@ pub struct Options {
     /// How late a swipe may arrive, at random, in ms; 0 keeps the log in the order of time
     #[arg(long, default_value_t = 0)]
     pub jitter_ms: u32,
+    /// Days of access_log that exist, in both databases; the last is yesterday. The swipes lie in
+    /// the last five of them; 400 is what a database keeps by default
+    #[arg(long, default_value_t = workload::DAYS)]
+    #[arg(value_parser = clap::value_parser!(u16).range(i64::from(workload::DAYS)..=400))]
+    pub days: u16,
+    /// Without the pair that comes first and is not counted: to try the bench, not for figures
+    #[arg(long)]
+    pub cold: bool,
 }
 
 /// What every run needs.
 struct Bench {
-    servers: Servers,
-    workload: Arc<Workload>,
+    ground: Ground,
+    workload: Workload,
     log: Log,
-    processes: Processes,
-    /// Part of every name that this bench gives.
-    name: String,
+    days: u16,
+}
+
+/// A drain that is over.
+struct Drained {
+    run: DrainRun,
+    /// In which order its rows were written.
+    order: Order,
+    contents: Contents,
+    /// The permission clock that its decisions name.
+    clock: i64,
 }
 
 /// Publishes the swipes, then measures in turn.
@@ -62,36 +77,29 @@ struct Bench {
 /// # Errors
 /// A server's own; or what was measured is not what should have happened.
 pub async fn run(options: &Options) -> Result<Report> {
-    let servers = Servers::from_env()?;
-    let name = format!("bench_{:012x}", Uuid::new_v4().as_u128() >> 80);
-    let processes = Processes::find(&servers.connect().await?, servers.brokers()).await;
-    let shape = Shape {
+    let ground = Ground::find().await?;
+    let workload = Workload::generate(Shape {
         rows: options.rows,
         partitions: options.partitions,
         seed: options.seed,
         jitter_ms: options.jitter_ms,
-    };
-    let workload = Arc::new(Workload::generate(shape)?);
-    let log = Log::create(&servers, &name, options.partitions).await?;
-    let bench = Arc::new(Bench { servers, workload, log, processes, name });
+        days: workload::DAYS,
+    })?;
+    let log = Log::create(&ground.servers, &ground.name, options.partitions).await?;
+    let bench = Bench { ground, workload, log, days: options.days };
     let measured = bench.measure(options).await;
-    if let Err(error) = bench.log.delete().await {
-        eprintln!("topic {} stays: {error:#}", bench.log.topic);
-    }
+    bench.log.delete().await;
     measured
 }
 
 impl Bench {
-    async fn measure(self: &Arc<Self>, options: &Options) -> Result<Report> {
-        let publisher = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            publisher.log.publish(&publisher.servers, &publisher.workload)
-        })
-        .await
-        .context("publishing")??;
+    async fn measure(&self, options: &Options) -> Result<Report> {
+        self.log.publish(&self.ground.servers, &self.workload, 0)?;
         let (mut drains, mut copies) = (Vec::new(), Vec::new());
         // The first drain and COPY of a cluster make its files and fill its caches.
-        self.pair("warm-up", 0).await?;
+        if !options.cold {
+            self.pair("warm-up", 0).await?;
+        }
         for run in 1..=options.runs {
             let (drain, copy) = self.pair(&format!("{run} of {}", options.runs), run).await?;
             drains.push(drain);
@@ -104,11 +112,11 @@ impl Bench {
     async fn pair(&self, label: &str, run: u16) -> Result<(DrainRun, CopyRun)> {
         let rows = self.workload.len() as u64;
         let progress = Progress::start(format_args!("drain {label}"), rows);
-        let drained = self.drain(&format!("{}_drain_{run}", self.name), &progress).await?;
+        let drained = self.drain(&format!("{}_drain_{run}", self.ground.name), &progress).await?;
         progress.done(&drained.run);
 
         let progress = Progress::start(format_args!("copy {label}"), rows);
-        let name = format!("{}_copy_{run}", self.name);
+        let name = format!("{}_copy_{run}", self.ground.name);
         let (copied, contents) = self.copy(&name, &drained.order, drained.clock).await?;
         ensure!(
             contents == drained.contents,
@@ -117,5 +125,43 @@ impl Bench {
         );
         progress.done(&copied);
         Ok((drained.run, copied))
+    }
+
+    async fn database(&self, name: &str) -> Result<Database> {
+        let days = self.workload.days_up_to_its_last(self.days);
+        Database::create(&self.ground.servers, name, &self.workload.site, days).await
+    }
+
+    /// Drains the log into a database of that name.
+    async fn drain(&self, name: &str, progress: &Progress) -> Result<Drained> {
+        let database = self.database(name).await?;
+        let drained = self.drain_into(&database, name, progress).await;
+        database.delete().await?;
+        drained
+    }
+
+    async fn drain_into(
+        &self,
+        database: &Database,
+        group: &str,
+        progress: &Progress,
+    ) -> Result<Drained> {
+        let (workload, topic) = (&self.workload, &self.log.topic);
+        let span = 0..workload.len() as i64;
+        let (course, cpu) =
+            course::run(&self.ground, database, topic, group, span, progress).await?;
+        let (tally, contents) = outcome::all_rows(workload, database).await?;
+        let order = order::observe(&database.client, Table::AccessLog, workload).await?;
+        let clock = outcome::permission_clock(&database.client).await?;
+        let run = DrainRun {
+            seconds: course.seconds(),
+            rows_per_s: rate(workload.len(), course.seconds()),
+            first_commit_s: course.first_commit().seconds,
+            transactions: order.transactions,
+            stretch_rows_mean: order.stretch_rows_mean,
+            tally,
+            cpu,
+        };
+        Ok(Drained { run, order, contents, clock })
     }
 }

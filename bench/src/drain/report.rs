@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::Options;
 use crate::cpu::Cpu;
+use crate::outcome::Tally;
+use crate::stats::{extremes, median, ratio};
 
 /// Rates, ratios and what lies behind them.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +32,8 @@ pub struct Report {
     pub partitions: u16,
     /// How late a swipe could arrive.
     pub jitter_ms: u32,
+    /// Days of `access_log` that existed.
+    pub days: u16,
     /// Each pair's ratio.
     pub ratios: Vec<f64>,
     /// Each drain.
@@ -58,19 +62,6 @@ pub struct DrainRun {
     pub cpu: Cpu,
 }
 
-/// What `consumer_offset` says became of the events.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// Rows of `access_log`.
-    pub rows: i64,
-    /// Events that were in the log before.
-    pub duplicates: i64,
-    /// Second swipes of a card in a millisecond.
-    pub collisions: i64,
-    /// Dead letters.
-    pub dead: i64,
-}
-
 /// One COPY.
 #[derive(Debug, Clone, Serialize)]
 pub struct CopyRun {
@@ -88,19 +79,21 @@ impl Report {
         let ratios: Vec<f64> = drains
             .iter()
             .zip(&copies)
-            .map(|(drain, copy)| (drain.rows_per_s / copy.rows_per_s * 1_000.0).round() / 1_000.0)
+            .map(|(drain, copy)| ratio(drain.rows_per_s, copy.rows_per_s))
             .collect();
+        let (ratio_min, ratio_max) = extremes(&ratios);
         Self {
             rows: options.rows,
             runs: options.runs,
             rows_per_s: median(drains.iter().map(|drain| drain.rows_per_s)),
             ceiling_rows_per_s: median(copies.iter().map(|copy| copy.rows_per_s)),
             ratio: median(ratios.iter().copied()),
-            ratio_min: ratios.iter().copied().fold(f64::INFINITY, f64::min),
-            ratio_max: ratios.iter().copied().fold(0.0, f64::max),
+            ratio_min,
+            ratio_max,
             seed: options.seed,
             partitions: options.partitions,
             jitter_ms: options.jitter_ms,
+            days: options.days,
             ratios,
             drains,
             copies,
@@ -108,28 +101,12 @@ impl Report {
     }
 }
 
-/// Rows a second, in whole rows.
-pub(super) fn rate(rows: usize, seconds: f64) -> f64 {
-    (rows as f64 / seconds).round()
-}
-
-/// The middle; of an even number, the mean of the two in the middle.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let upper = values.get(values.len() / 2).copied().unwrap_or_default();
-    if values.len() % 2 == 1 {
-        return upper;
-    }
-    let lower = values.get((values.len() / 2).saturating_sub(1)).copied().unwrap_or_default();
-    (lower + upper) / 2.0
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rows, runs, ratio, ratio_min, ratio_max, .. } = self;
         let (drain, ceiling) = (self.rows_per_s, self.ceiling_rows_per_s);
-        writeln!(f, "{rows} swipes, {} partitions, {runs} pairs", self.partitions)?;
+        let Self { partitions, days, .. } = self;
+        writeln!(f, "{rows} swipes, {partitions} partitions, {days} days, {runs} pairs")?;
         writeln!(f, "drain    {drain:>10.0} rows/s (median)")?;
         writeln!(f, "ceiling  {ceiling:>10.0} rows/s (median)")?;
         writeln!(f, "ratio    {ratio:>10.3} (median; {ratio_min:.3} to {ratio_max:.3})")?;
@@ -181,17 +158,5 @@ impl fmt::Display for Mean {
             .filter_map(|(who, seconds)| Some(format!("{who} {:.2}", seconds?)))
             .collect();
         write!(f, "{}; in s a million rows", known.join(", "))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
-        assert_eq!(median(std::iter::empty()), 0.0);
     }
 }

@@ -12,20 +12,18 @@ use futures::TryStreamExt;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
+use super::CONNECTIONS;
 use crate::workload::Workload;
-
-/// Connections of the ceiling: as many as a consumer has writers by default.
-const CONNECTIONS: usize = 2;
 
 /// An order of the workload's swipes, dealt to the connections.
 #[derive(Debug, PartialEq)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// By connection: indices of swipes.
-    pub(super) connections: Vec<Vec<u32>>,
+    pub(crate) connections: Vec<Vec<u32>>,
     /// Transactions that wrote rows.
-    pub(super) transactions: u64,
+    pub(crate) transactions: u64,
     /// Rows in a row, on one connection, that are of one partition.
-    pub(super) stretch_rows_mean: f64,
+    pub(crate) stretch_rows_mean: f64,
 }
 
 /// One row, as far as it matters here.
@@ -35,18 +33,42 @@ struct Written {
     partition: usize,
 }
 
+/// Where an order can be read off: transaction and partition of each row, as they lie there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Table {
+    AccessLog,
+    DuplicateEvent,
+}
+
+impl Table {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::AccessLog => include_str!("../sql/order_of_rows.sql"),
+            Self::DuplicateEvent => include_str!("../sql/order_of_duplicates.sql"),
+        }
+    }
+}
+
+/// The order in which swipes arrive, where nobody has drained them yet.
+pub(crate) fn of_arrival(workload: &Workload) -> Vec<Vec<u32>> {
+    let mut connections = vec![Vec::new(); CONNECTIONS];
+    for index in 0..workload.len() {
+        connections[workload.partition(index) % CONNECTIONS].push(index as u32);
+    }
+    connections
+}
+
 /// Reads the order off the table.
 ///
 /// # Errors
 /// Postgres' own, or rows that are not the workload's.
-pub(super) async fn observe(client: &Client, workload: &Workload) -> Result<Order> {
-    let doing = "reading the order of access_log";
+pub(crate) async fn observe(client: &Client, table: Table, workload: &Workload) -> Result<Order> {
+    let doing = "reading in which order rows were written";
     // One process reads each leaf from its start: the physical order.
     let settings = "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
     client.batch_execute(settings).await.context(doing)?;
-    let sql = "SELECT xmin::text::bigint, log_partition FROM access_log";
     let none: [&(dyn ToSql + Sync); 0] = [];
-    let rows = client.query_raw(sql, none).await.context(doing)?;
+    let rows = client.query_raw(table.sql(), none).await.context(doing)?;
     let mut rows = pin!(rows);
     let mut written = Vec::with_capacity(workload.len());
     while let Some(row) = rows.try_next().await.context(doing)? {
@@ -79,7 +101,7 @@ fn arrange(written: &[Written], log: &[Vec<u32>]) -> Result<Order> {
         order.push(
             swipes
                 .collect::<Option<Vec<u32>>>()
-                .context("access_log holds more rows than the log has events")?,
+                .context("the table holds more rows than the log has events")?,
         );
     }
     let transactions: BTreeSet<i64> = written.iter().map(|row| row.transaction).collect();

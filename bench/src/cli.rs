@@ -1,0 +1,167 @@
+//! The command line: what is measured, from when to when.
+
+use bench::{age, drain, latency, reupload, verify};
+use clap::{Args, Parser};
+
+/// Figures, always beside a peer or a ceiling that is measured in the same run.
+///
+/// Started by `cargo xtask bench <name>`, which builds for release and brings a Kafka and a Postgres
+/// of its own. Elsewhere GATELOG_KAFKA, GATELOG_POSTGRES and GATELOG_BIN_DIR say where they are.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+pub(crate) enum Command {
+    Drain(Drain),
+    Age(Age),
+    Reupload(Reupload),
+    Latency(Latency),
+    Verify(Verify),
+}
+
+/// How fast a consumer empties a full log, beside raw COPY of the same rows
+///
+/// A number of swipes is published once. Then, --runs times and in turn: ONE consumer process
+/// drains them all into a fresh database (drain), and two connections write the same rows with raw
+/// binary COPY into another fresh database with the same schema (the ceiling). One more pair comes
+/// first and is not counted.
+///
+/// drain: from the moment the consumer has claimed its partitions (consumer_offset.claimed_at) to
+/// the moment the sum of consumer_offset.next_offset is seen to have reached the end of the log, by
+/// Postgres' clock, looked at every 20 ms.
+///
+/// ceiling: from the first COPY to the answer to the last one's commit. Same session settings, rows
+/// encoded in memory before the clock starts, COPYs of 50,000 rows, each its own transaction with
+/// synchronous_commit=on. The order is the one in which the drain just before had written its rows:
+/// the same partitions on a connection, their events interleaved the same way.
+///
+/// ratio: the median over the pairs of drain rate / ceiling rate. Before each measurement there is a
+/// CHECKPOINT, in both cases the days of access_log (--days) exist, and afterwards both tables must
+/// hold the same rows, column by column. CPU seconds are read from /proc where that can be read.
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    pub(crate) options: drain::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Whether a drain keeps its pace while the table grows, beside raw COPY of the same rows
+///
+/// Millions of swipes, spread evenly over --days days, are published once. ONE consumer process
+/// drains them all into a fresh database, then two connections write the same rows, in the order
+/// in which the drain wrote them, with raw binary COPY into another fresh database. Before both,
+/// as a warm-up that is not counted, all rows are copied once: it makes the WAL files that the other
+/// two then use.
+///
+/// drain: consumer_offset is looked at every 20 ms; when a million was passed lies on a straight
+/// line between the looks before and after. The first million is timed from the first commit that
+/// is seen, by the rows that are left of it then, so that the consumer's start does not flatter the
+/// last.
+///
+/// COPY: from the first COPY of a million to the answer to its last commit. Each million is encoded
+/// before its clock starts, so that not all of them lie in memory; these pauses are not counted.
+/// They give Postgres time to write out, which helps COPY and makes the bar below higher. COPYs of
+/// 50,000 rows, each its own transaction with synchronous_commit=on.
+///
+/// Holds if the drain's rate of the last million / rate of the first is 0.8 at least, or the COPY's
+/// own quotient if that is lower. Afterwards both tables must hold the same rows. 20 millions take
+/// some 2 GB of memory, and on disk 6 GB in Kafka and 12 GB in Postgres, WAL included; all of it is
+/// deleted as soon as it has served.
+#[derive(Debug, Args)]
+pub(crate) struct Age {
+    #[command(flatten)]
+    pub(crate) options: age::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How fast events are read that were in the log before, beside raw COPY of the duplicates
+///
+/// In each run a number of swipes is published into a fresh log and drained into a fresh database
+/// by ONE consumer process (first drain: all become rows). Then the very same events are published
+/// again, after the first, and a new consumer process of the same group drains them (second drain:
+/// all must be duplicates, and access_log must not change). One more run comes first and is not
+/// counted.
+///
+/// drains: each from the moment its consumer has claimed its partitions (consumer_offset.claimed_at)
+/// to the moment the sum of consumer_offset.next_offset is seen to have reached the end of the log,
+/// by Postgres' clock, looked at every 20 ms. The events are published before the consumer starts.
+///
+/// ceiling: the rows that the second drain wrote into duplicate_event, in its order, by raw binary
+/// COPY over two connections into the empty duplicate_event of another database: from the first
+/// COPY to the answer to the last one's commit. Rows encoded in memory before the clock starts,
+/// COPYs of 50,000 rows, each its own transaction with synchronous_commit=on. It is what merely
+/// writing the duplicates down costs; finding out that they are duplicates comes on top.
+///
+/// ratio: the median over the runs of second drain / ceiling; ratio_to_first: of second drain /
+/// first drain. Before each measurement there is a CHECKPOINT, and both tables of duplicates must be
+/// the same afterwards.
+#[derive(Debug, Args)]
+pub(crate) struct Reupload {
+    #[command(flatten)]
+    pub(crate) options: reupload::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How long after its publishing a swipe is committed, at fixed rates, beside bare commits
+///
+/// Live swipes of all cards at all terminals are published at a fixed rate, open loop: each has its
+/// moment on a schedule, and is sent then, whatever became of those before it. ONE consumer process
+/// applies them. Rate after rate, each after a warm-up at the same rate that is not counted.
+///
+/// committed: from the moment at which an event was DUE (not from when it was sent: a sender that
+/// waits must not hide what it waits for) to the moment at which another connection sees that its
+/// partition's consumer_offset.next_offset has passed it. That connection looks every ms; a commit
+/// is seen when the answer is there, so up to one look (look_gap) after it happened. What the looks
+/// cost Postgres is in the figures, too.
+///
+/// acknowledged: from the same moment to the delivery report of librdkafka: the part of the way that
+/// is Kafka's. Producer settings are the gateway's (acks=all, idempotence, lz4, linger).
+/// acknowledged_to_committed: from there to the commit, event by event: the consumer's part, and
+/// Postgres'.
+///
+/// bare_commit: small INSERTs of one row by one prepared statement with synchronous_commit=on, one
+/// after another, each from its start to its answer, before the consumer starts: the floor of any
+/// commit.
+///
+/// sender_late: from the moment at which an event was due to the moment at which librdkafka had it.
+/// It is part of all other times. sender_behind marks a rate where its p99 is more than a tenth of
+/// the p99 of committed, or where less than 99 % of the rate were sent: such figures are about the
+/// sender, too.
+///
+/// Afterwards every swipe must be a row with the decision that it must have.
+#[derive(Debug, Args)]
+pub(crate) struct Latency {
+    #[command(flatten)]
+    pub(crate) options: latency::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How fast `gatelog verify` proves a log, beside merely reading log and table
+///
+/// A number of swipes is published and drained once, by ONE consumer process, which then stops.
+/// Then, --runs times and in turn: `gatelog verify --json` (verify), and a bare read of what any
+/// verifier must read at least (the ceiling). One more pair comes first and is not counted.
+///
+/// verify: from the start of the process to its end, so connecting is part of it. It must report ok,
+/// every event and every outcome.
+///
+/// ceiling: one connection reads access_log with COPY (SELECT * FROM access_log) TO STDOUT (FORMAT
+/// binary), one plain consumer reads all partitions of the log from their beginnings; both at the
+/// same time, and both throw away what they read. From the start of both to the end of the later.
+///
+/// ratio: the median over the pairs of verify rate / ceiling rate. Before the first measurement
+/// there is a VACUUM ANALYZE of access_log and a CHECKPOINT.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) options: verify::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,1 @@
+SELECT xmin::text::bigint, log_partition FROM duplicate_event

@@ -1,0 +1,1 @@
+SELECT xmin::text::bigint, log_partition FROM access_log
