@@ -61,7 +61,8 @@ pub(super) fn totals(
         for found in Found::TABLES {
             counted[found as usize] = stands.found(partition, found);
         }
-        for dropped in position.dropped.range(bucket_of(position.first)..).map(|(_, d)| d) {
+        let buckets = bucket_of(position.first)..=bucket_of(position.next);
+        for dropped in position.dropped.range(buckets).map(|(_, dropped)| dropped) {
             for (counted, dropped) in counted.iter_mut().zip(dropped.counts) {
                 *counted += dropped;
             }

@@ -25,6 +25,9 @@ async fn since_reads_only_the_buckets_that_reach_so_far() -> Result<()> {
     world.db.batch_execute(delete).await?;
     let (code, report) = world.verify_only(&["--since", "2016-06-03T12:00:00Z"]).await?;
     assert_eq!((code, named(&report)), (1, vec![("missing", 24_000)]), "{report:#}");
+    let (_, report) = world.verify().await?;
+    let expected = vec![("missing", 9_000), ("missing", 24_000), ("totals", -1)];
+    assert_eq!(named(&report), expected, "{report:#}");
     Ok(())
 }
 

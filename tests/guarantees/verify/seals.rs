@@ -166,3 +166,22 @@ async fn a_loss_must_be_one() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_being_read_again_is_left_alone_until_it_has_been() -> Result<()> {
+    let (mut world, _) = three_buckets().await?;
+    world
+        .db
+        .batch_execute(
+            "UPDATE consumer_offset SET next_offset = 0, rows = 0, collisions = 0, duplicates = 0, dead = 0, \
+             open_events = 0, open_digest = decode(repeat('00', 16), 'hex'), open_occurred_min = NULL, \
+             open_occurred_max = NULL, chain = decode(repeat('00', 32), 'hex')",
+        )
+        .await?;
+    let (code, report) = world.verify().await?;
+    assert_eq!((code, &report["events"]), (0, &json!(0)), "{report:#}");
+    assert!(says(&report, "being read again: partition 0 from 0"), "{report:#}");
+    let _consumer = world.consumer()?;
+    world.caught_up().await?;
+    world.verify_clean().await
+}
