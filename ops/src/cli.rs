@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
 use registry::import::Run;
+use schemas::Millis;
 
 use crate::settings::Settings;
 use crate::{Error, Verdict, access, import, offsets, output, setup, verify};
@@ -67,19 +68,52 @@ pub enum Command {
     Offsets(Offsets),
     /// Hold the log against the tables: has every event exactly one outcome, and the right one?
     #[command(after_help = VERIFY, after_long_help = VERIFY)]
-    Verify,
+    Verify(Verify),
 }
 
 const VERIFY: &str = "\
-Reads every offset that was applied, in Kafka and in Postgres, and compares count and digest. What
-differs is named: missing (no outcome), doubled (more than one), altered (another content than the
-log), invented (an outcome of no event). It says what it did not check. Consumers may run meanwhile.
+Reads every offset that was applied, in Kafka and in Postgres, and compares count, digest and time
+range of each 10,000 offsets with each other and with what was sealed when they were applied. What
+differs is opened and named:
+
+  missing     an event without an outcome
+  doubled     an event with more than one
+  altered     an outcome that says something else than the log
+  invented    an outcome, gap or accepted loss where the log has none; a gap that was not recorded
+  unresolved  a duplicate or collision that names an event which is not there
+  totals      running totals of consumer_offset that are not what the tables hold
+  seal        a seal that says something else than the log, or than the tables where Kafka has the
+              offsets no longer; the offset is the first of its 10,000
+  chain       a seal that is missing, or does not follow from the one before
+  dropped     what was kept of dropped days is not what is missing in the tables
+  bucket      10,000 offsets that differ, beyond those that were opened
+  event_id_reused, counter_reused
+              with --identities: an event_id with another card or time; one terminal, epoch and seq
+              with another event_id
+
+It says what it did not check, and what it could not prove. Consumers may run meanwhile.
 
 Exit code 1 if anything differs.
 
 Examples:
   gatelog verify
-  gatelog verify --json | jq .ok";
+  gatelog verify --since 2016-06-01 --partition 3,4
+  gatelog verify --identities --json | jq .ok";
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Only where something occurred on or after this day (UTC) or time
+    #[arg(long, value_name = "DAY|TIME", value_parser = verify::since)]
+    pub since: Option<Millis>,
+    /// Only these partitions
+    #[arg(long = "partition", value_name = "N", value_delimiter = ',')]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
+    pub partitions: Vec<i32>,
+    /// Also look for events, anywhere in the tables, that claim to be one
+    #[arg(long)]
+    pub identities: bool,
+}
 
 const SETUP: &str = "\
 Doing it twice, or in several places at once, is the same as doing it once. A topic that is there
@@ -257,6 +291,10 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
             import::run(&settings, &args.file, &args.mapping, &options, json).await
         }
         Command::Offsets(Offsets::Show) => offsets::show(&settings, json).await,
-        Command::Verify => verify::run(&settings, json).await,
+        Command::Verify(args) => {
+            let Verify { since, partitions, identities } = args;
+            let options = verify::Options { since, partitions, identities };
+            verify::run(&settings, &options, json).await
+        }
     }
 }

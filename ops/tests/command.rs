@@ -37,6 +37,7 @@ fn help_teaches_with_examples_and_exit_codes() {
         (vec!["access", "import", "--help"], "\"terminal_id\": \"door-7\""),
         (vec!["import", "--help"], "terminal = \"vast-f{floor}-z{zone}\""),
         (vec!["offsets", "show", "--help"], "owner"),
+        (vec!["verify", "--help"], "gatelog verify --since 2016-06-01 --partition 3,4"),
     ] {
         let (code, help, _) = outcome(&command);
         assert!(code == 0 && help.contains(wanted), "{command:?}: {help}");
@@ -65,6 +66,8 @@ fn bad_usage_is_2() {
         (vec!["access", "import", "/nowhere.json"], "/nowhere.json: No such file"),
         (vec!["access", "import", &bad_access], "cards[0]: missing field `zones`"),
         (vec!["import", &swipes], "--mapping"),
+        (vec!["verify", "--since", "yesterday"], "must be a day, as 2016-06-01"),
+        (vec!["verify", "--partition", "-1"], "--partition"),
         (vec!["import", &swipes, "--mapping", "vast"], "no column \"prox-id\""),
         (vec!["import", &swipes, "--mapping", "vast", "--rate", "0"], "lines a second"),
         (vec!["import", &swipes, "--mapping", "vast", "--gateway", "x"], "must be http://"),

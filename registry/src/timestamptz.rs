@@ -29,7 +29,8 @@ impl Timestamptz {
         }
     }
 
-    const fn from_binary(us: i64) -> Self {
+    /// From the binary form; what is finer than a millisecond is rounded up.
+    pub const fn from_binary(us: i64) -> Self {
         Self(Millis::from_unix_ms(match us {
             i64::MIN => i64::MIN,
             i64::MAX => i64::MAX,

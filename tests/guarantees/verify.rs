@@ -1,6 +1,11 @@
 //! `gatelog verify` is clean on what is right, and finds by itself what is not.
 
+mod days;
+mod filters;
+mod seals;
+
 use anyhow::Result;
+use schemas::Swipe;
 use serde_json::{Value, json};
 use support::{Event, World, swipe};
 
@@ -23,6 +28,39 @@ async fn applied() -> Result<World> {
     consumer.terminate().await?;
     world.verify_clean().await?;
     Ok(world)
+}
+
+/// A log of one partition with three buckets, two of them sealed, that go on for three days: 25,000
+/// rows, ten seconds apart, then a duplicate of the first, a collision with it, and a dead letter; all
+/// applied. Also what was published, by offset.
+async fn three_buckets() -> Result<(World, Vec<Swipe<'static>>)> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1", "c2", "c3"]).await?;
+    let mut swipes: Vec<_> = (0..25_000)
+        .map(|i| swipe(["c1", "c2", "c3"][i % 3], "t-hall", i as i64 * 10_000))
+        .collect();
+    swipes.push(swipes[0].clone());
+    swipes.push(swipe("c1", "t-hall-2", 0));
+    swipes.push(swipe("c1", "t-nowhere", 1));
+    world.log.publish_swipes(&swipes).await?;
+    let mut consumer = world.consumer()?;
+    world.caught_up().await?;
+    consumer.terminate().await?;
+    world.verify_clean().await?;
+    Ok((world, swipes))
+}
+
+/// Kind and offset of everything that was named.
+fn named(report: &Value) -> Vec<(&str, i64)> {
+    let findings = report["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let named = |finding: &'_ Value| finding["offset"].as_i64().unwrap_or(-1);
+    findings.iter().map(|f| (f["kind"].as_str().unwrap_or_default(), named(f))).collect()
+}
+
+/// Whether the report says `what` among what was not checked.
+fn says(report: &Value, what: &str) -> bool {
+    let not = report["not_checked"].as_array().map(Vec::as_slice).unwrap_or_default();
+    not.iter().any(|line| line.as_str().is_some_and(|line| line.contains(what)))
 }
 
 /// What verify says after `sql`: exit code and the kinds of what it found.
@@ -84,6 +122,35 @@ async fn a_doubled_event_is_found() -> Result<()> {
     let (code, report) = after(&world, sql).await?;
     assert_eq!((code, &report["doubled"]), (1, &json!(1)), "{report:#}");
     assert_eq!(report["totals_wrong"], json!(1), "the running totals tell it too: {report:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_doubled_row_is_found_wherever_it_stands() -> Result<()> {
+    let world = applied().await?;
+    let sql = "INSERT INTO access_log \
+               SELECT occurred_at + interval '7 hours', received_at, log_offset, permission_clock, age_ms, \
+                      terminal_seq, terminal_epoch, log_partition, reasons, granted, live, online, \
+                      locally_granted, event_id, card_id, terminal_id, zone_id, direction \
+               FROM access_log ORDER BY event_id LIMIT 1; \
+               INSERT INTO duplicate_event \
+               SELECT log_partition, -1, 0, occurred_at, card_id, event_id, decode(repeat('00', 16), 'hex') \
+               FROM access_log ORDER BY event_id LIMIT 1";
+    let (code, report) = after(&world, sql).await?;
+    assert_eq!((code, &report["doubled"]), (1, &json!(1)), "{report:#}");
+    assert!(named(&report).contains(&("invented", -1)), "at an offset of no log: {report:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn people_are_told_the_verdict_first_and_never_a_card() -> Result<()> {
+    let world = applied().await?;
+    let (code, out, _) = world.gatelog(&["verify"]).await?;
+    assert!(code == 0 && out.starts_with("ok: 304 events, 304 outcomes: 0 missing,"), "{out}");
+    world.db.execute("DELETE FROM access_log WHERE card_id = 'c1'", &[]).await?;
+    let (code, out, err) = world.gatelog(&["verify", "--identities"]).await?;
+    assert!(code == 1 && out.starts_with("NOT ok: 304 events, 204 outcomes: 100 missing"), "{out}");
+    assert!(!out.contains("c1") && !err.contains("c1"), "{out}{err}");
     Ok(())
 }
 

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer};
@@ -206,6 +208,22 @@ impl Log {
             Ok(records)
         })
         .await?
+    }
+
+    /// Makes Kafka forget the records of a partition before `offset`, as its retention does.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn forget_before(&self, partition: i32, offset: i64) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).create()?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+        let outcome = admin.delete_records(&list, &AdminOptions::new()).await?;
+        for element in outcome.elements() {
+            element.error()?;
+        }
+        Ok(())
     }
 
     /// Number of records in the log.

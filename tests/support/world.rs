@@ -295,7 +295,16 @@ impl World {
     /// # Errors
     /// It printed no report.
     pub async fn verify(&self) -> Result<(i32, Value)> {
-        let (code, out, err) = self.gatelog(&["verify", "--json"]).await?;
+        self.verify_only(&[]).await
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Errors
+    /// It printed no report.
+    pub async fn verify_only(&self, arguments: &[&str]) -> Result<(i32, Value)> {
+        let arguments = [&["verify", "--json"], arguments].concat();
+        let (code, out, err) = self.gatelog(&arguments).await?;
         let report = serde_json::from_str(&out).with_context(|| format!("verify: {out}{err}"))?;
         Ok((code, report))
     }

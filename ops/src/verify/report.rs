@@ -1,24 +1,25 @@
-//! What was found, in the words of the promise.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What a run has found and what it says nothing about, for programs and for people.
 
 use serde::Serialize;
 
-use super::Spans;
-use super::buckets::Entry;
-use super::tables::{Snapshot, TABLES, Totals};
+use super::compare::Compared;
+use super::findings::{Finding, Findings};
+use super::scope::Scope;
+use super::snapshot::Snapshot;
+use super::{Options, overlap};
 use crate::output::Table;
 
 /// The proof, or what speaks against it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Whether every event that was applied has exactly one outcome, and the right one.
+    /// Whether every event that was applied has exactly one outcome, and the right one, and log,
+    /// seals and tables say the same.
     pub ok: bool,
     /// The log's topic.
     pub topic: String,
-    /// Events of the log that were held against the tables.
+    /// Events of the log that were held against seals and tables.
     pub events: u64,
-    /// Outcomes that were found for them.
+    /// Outcomes that were found in the tables.
     pub outcomes: u64,
     /// Events without an outcome.
     pub missing: u64,
@@ -26,31 +27,41 @@ pub struct Report {
     pub doubled: u64,
     /// Events whose outcome says something else than the log.
     pub altered: u64,
-    /// Outcomes of offsets that hold no event, and offsets without event or recorded gap.
+    /// Outcomes, gaps and losses of offsets where the log has none, and offsets that are neither
+    /// event nor recorded gap.
     pub invented: u64,
     /// Duplicates and collisions that name an event which is not where they say.
     pub unresolved: u64,
-    /// Totals of `consumer_offset` that are not what the tables hold.
+    /// Partitions whose totals in `consumer_offset` are not what the tables hold.
     pub totals_wrong: u64,
-    /// The first of these, one by one.
+    /// Seals that say something else than the log or, where Kafka has it no longer, the tables.
+    pub seals_wrong: u64,
+    /// Places where a seal is missing or does not follow from the one before.
+    pub chain_broken: u64,
+    /// Buckets whose kept sums of dropped days are not what is missing in the tables.
+    pub dropped_wrong: u64,
+    /// Buckets that differ but were too many to be opened: their events are not named.
+    pub not_opened: u64,
+    /// Events that claim to be another one; none where that was not asked.
+    pub identities: Option<u64>,
+    /// Seals that follow from the one before.
+    pub seals: u64,
+    /// Offsets that Kafka no longer has, whose seals and tables say the same.
+    pub proved_by_seals: i64,
+    /// Offsets of which nothing is proved: Kafka no longer has them and nothing sealed is left.
+    pub unproved: i64,
+    /// Offsets whose loss an operator accepted.
+    pub lost: i64,
+    /// The first of what is wrong, one by one: up to 100 of each kind.
     pub findings: Vec<Finding>,
     /// What was verified, by partition.
     pub partitions: Vec<Partition>,
     /// What this run says nothing about.
     pub not_checked: Vec<String>,
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// `missing`, `doubled`, `altered`, `invented`, `unresolved` or `totals`.
-    pub kind: &'static str,
-    /// Where in the log.
-    pub partition: i32,
-    /// Where in the partition; none where it is about a partition as a whole.
-    pub offset: Option<i64>,
-    /// The tables concerned.
-    pub tables: Vec<&'static str>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Events of the log in that time.
+    pub events_per_s: u64,
 }
 
 /// Offsets of one partition that were verified: from `first_offset` to before `next_offset`.
@@ -62,175 +73,58 @@ pub struct Partition {
     pub next_offset: i64,
 }
 
-/// Findings that are named one by one; all are counted.
-const NAMED_MAX: usize = 100;
-
-/// Findings as they come in.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    counts: BTreeMap<&'static str, u64>,
-    named: BTreeSet<Finding>,
-}
-
-impl Findings {
-    /// Holds the events of one bucket against its outcomes.
-    pub(super) fn compare(&mut self, partition: i32, events: &[Entry], outcomes: &[Entry]) {
-        let mut by_offset: BTreeMap<i64, Vec<&Entry>> = BTreeMap::new();
-        outcomes
-            .iter()
-            .for_each(|outcome| by_offset.entry(outcome.offset).or_default().push(outcome));
-        for event in events {
-            let found = by_offset.remove(&event.offset).unwrap_or_default();
-            let kind = match found[..] {
-                [] => "missing",
-                [one] if one.digest == event.digest => continue,
-                [_] => "altered",
-                _ => "doubled",
-            };
-            let tables = found.iter().map(|outcome| outcome.table).collect();
-            self.add(kind, partition, Some(event.offset), tables);
-        }
-        for (offset, found) in by_offset {
-            let tables = found.iter().map(|outcome| outcome.table).collect();
-            self.add("invented", partition, Some(offset), tables);
-        }
-    }
-
-    /// Offsets without events must be the gaps that were recorded, and the other way round.
-    pub(super) fn gaps(
-        &mut self,
-        spans: &Spans,
-        missing: &[(i32, i64, i64)],
-        recorded: &[(i32, i64, i64)],
-    ) {
-        for (partition, first, end) in uncovered(missing, recorded) {
-            self.run("invented", partition, first, end, "consumer_offset");
-        }
-        for (partition, first, end) in uncovered(recorded, missing) {
-            // What Kafka no longer has says nothing, nor what is not applied yet.
-            let Some(span) = spans.get(&partition) else { continue };
-            self.run(
-                "invented",
-                partition,
-                first.max(span.first),
-                end.min(span.next),
-                "offset_gap",
-            );
-        }
-    }
-
-    /// Duplicates and collisions whose other event is not where they say.
-    pub(super) fn unresolved(&mut self, unresolved: &[(i32, i64, &'static str)]) {
-        for (partition, offset, table) in unresolved {
-            self.add("unresolved", *partition, Some(*offset), vec![table]);
-        }
-    }
-
-    fn run(
-        &mut self,
-        kind: &'static str,
-        partition: i32,
-        first: i64,
-        end: i64,
-        table: &'static str,
-    ) {
-        for offset in first..end {
-            self.add(kind, partition, Some(offset), vec![table]);
-        }
-    }
-
-    /// The running totals must be what the tables hold.
-    pub(super) fn totals(
-        &mut self,
-        counted: &BTreeMap<i32, Totals>,
-        running: &BTreeMap<i32, Totals>,
-    ) {
-        for (partition, counted) in counted {
-            let running = running.get(partition).copied().unwrap_or_default();
-            let wrong = (0..TABLES.len()).filter(|at| counted[*at] != running[*at]);
-            let tables: Vec<&'static str> = wrong.map(|at| TABLES[at]).collect();
-            if !tables.is_empty() {
-                self.add("totals", *partition, None, tables);
-            }
-        }
-    }
-
-    fn add(
-        &mut self,
-        kind: &'static str,
-        partition: i32,
-        offset: Option<i64>,
-        tables: Vec<&'static str>,
-    ) {
-        *self.counts.entry(kind).or_default() += 1;
-        if self.named.len() < NAMED_MAX {
-            self.named.insert(Finding { kind, partition, offset, tables });
-        }
-    }
-
-    fn count(&self, kind: &str) -> u64 {
-        self.counts.get(kind).copied().unwrap_or_default()
-    }
-}
-
-/// What of `runs` no run of `by` covers; both ordered by partition and offset.
-fn uncovered(runs: &[(i32, i64, i64)], by: &[(i32, i64, i64)]) -> Vec<(i32, i64, i64)> {
-    let mut rest = Vec::new();
-    for (partition, first, end) in runs {
-        let mut from = *first;
-        for (_, by_first, by_end) in by.iter().filter(|run| run.0 == *partition) {
-            if *by_end <= from || *by_first >= *end {
-                continue;
-            }
-            if *by_first > from {
-                rest.push((*partition, from, *by_first));
-            }
-            from = from.max(*by_end);
-        }
-        if from < *end {
-            rest.push((*partition, from, *end));
-        }
-    }
-    rest
+/// What was counted besides findings.
+pub(super) struct Counted {
+    pub(super) events: u64,
+    pub(super) outcomes: u64,
+    pub(super) seals: u64,
+    pub(super) seconds: f64,
 }
 
 impl Report {
     pub(super) fn new(
-        snapshot: &Snapshot<'_>,
-        spans: &Spans,
-        lost: &BTreeMap<i32, i64>,
-        events: u64,
-        outcomes: u64,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        options: &Options,
+        compared: &Compared,
+        counted: &Counted,
         findings: Findings,
     ) -> Self {
-        let mut not_checked = vec![
-            "decisions: zone, reasons, live or late, permission clock".to_owned(),
-            "headers, reasons and messages of dead letters".to_owned(),
-            "events that no consumer has applied yet".to_owned(),
-        ];
-        let gone: i64 = lost.values().sum();
-        if gone > 0 {
-            not_checked.push(format!("{gone} offsets that Kafka no longer has"));
-        }
-        let partition = |(partition, span): (&i32, &super::Span)| Partition {
-            partition: *partition,
-            first_offset: span.first,
-            next_offset: span.next,
+        let before_base: i64 = scope
+            .parts()
+            .filter_map(|(partition, _)| Some(snapshot.positions.get(&partition)?.before_base))
+            .sum();
+        let identities = findings.count("event_id_reused") + findings.count("counter_reused");
+        let partition = |(partition, part): (i32, &super::scope::Part)| Partition {
+            partition,
+            first_offset: part.span.first,
+            next_offset: part.span.next,
         };
         Self {
-            ok: findings.counts.is_empty(),
+            ok: findings.is_empty(),
             topic: snapshot.topic.clone(),
-            events,
-            outcomes,
+            events: counted.events,
+            outcomes: counted.outcomes,
             missing: findings.count("missing"),
             doubled: findings.count("doubled"),
             altered: findings.count("altered"),
             invented: findings.count("invented"),
             unresolved: findings.count("unresolved"),
             totals_wrong: findings.count("totals"),
-            findings: findings.named.into_iter().collect(),
-            partitions: spans.iter().map(partition).collect(),
-            not_checked,
+            seals_wrong: findings.count("seal"),
+            chain_broken: findings.count("chain"),
+            dropped_wrong: findings.count("dropped"),
+            not_opened: findings.count("bucket"),
+            identities: options.identities.then_some(identities),
+            seals: counted.seals,
+            proved_by_seals: compared.by_seals,
+            unproved: compared.unproved + before_base,
+            lost: compared.lost,
+            findings: findings.named(),
+            partitions: scope.parts().map(partition).collect(),
+            not_checked: not_checked(snapshot, scope, options, compared, before_base),
+            seconds: counted.seconds,
+            events_per_s: (counted.events as f64 / counted.seconds.max(0.001)) as u64,
         }
     }
 
@@ -245,55 +139,104 @@ impl Report {
 
     pub(super) fn render(&self) -> String {
         let mut text = format!("{}\n", self.line());
+        let more = [
+            (self.seals_wrong, "seals that say something else"),
+            (self.chain_broken, "breaks of the chain of seals"),
+            (self.dropped_wrong, "buckets whose dropped days do not add up"),
+            (self.unresolved, "duplicates or collisions of nothing"),
+            (self.totals_wrong, "partitions with wrong totals"),
+            (self.not_opened, "more buckets that differ"),
+            (self.identities.unwrap_or_default(), "events that claim to be another"),
+        ];
+        let more: Vec<String> = more
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if !more.is_empty() {
+            text += &format!("also: {}\n", more.join(", "));
+        }
+        let (seals, seconds, rate) = (self.seals, self.seconds, self.events_per_s);
+        text += &format!("{seals} seals in a chain; {seconds:.1} s, {rate} events/s\n");
         if !self.findings.is_empty() {
-            let mut table = Table::new(["what", "partition", "offset", "tables"], &[0, 3]);
-            for finding in &self.findings {
-                let offset = finding.offset.map_or_else(|| "-".to_owned(), |o| o.to_string());
-                let tables = finding.tables.join(", ");
-                table.row([finding.kind.to_owned(), finding.partition.to_string(), offset, tables]);
-            }
-            text += &table.render();
+            text += &self.table();
         }
         for what in &self.not_checked {
             text += &format!("not checked: {what}\n");
         }
         text
     }
+
+    fn table(&self) -> String {
+        let mut table = Table::new(["what", "partition", "offset", "tables"], &[0, 3]);
+        for finding in &self.findings {
+            let offset = finding.offset.map_or_else(|| "-".to_owned(), |o| o.to_string());
+            let mut tables = finding.tables.join(", ");
+            if let Some(other) = finding.other {
+                tables += &format!("as partition {}, offset {}", other.partition, other.offset);
+            }
+            table.row([finding.kind.to_owned(), finding.partition.to_string(), offset, tables]);
+        }
+        table.render()
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use schemas::Digest;
-
-    use super::*;
-
-    fn entry(offset: i64, digest: u128, table: &'static str) -> Entry {
-        Entry { partition: 0, offset, digest: Digest(digest), table }
+fn not_checked(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    options: &Options,
+    compared: &Compared,
+    before_base: i64,
+) -> Vec<String> {
+    let mut not = vec![
+        "decisions: zone, reasons, live or late, permission clock".to_owned(),
+        "headers, reasons and messages of dead letters".to_owned(),
+        "events that no consumer has applied yet".to_owned(),
+    ];
+    let mut say = |count: i64, what: &str| {
+        if count > 0 {
+            not.push(format!("{count} {what}"));
+        }
+    };
+    say(
+        compared.by_seals,
+        "offsets against Kafka, which has them no longer; tables and seals agree",
+    );
+    say(compared.unproved, "offsets at all: Kafka has them no longer, and they were not sealed");
+    say(before_base, "offsets at all: all days that they lie in were dropped, seals and sums too");
+    say(compared.lost, "offsets that Kafka lost; an operator accepted that");
+    let again = |partition: i32| {
+        let position = snapshot.positions.get(&partition)?;
+        (position.applied_to > position.next).then_some(position.next)
+    };
+    let again: Vec<String> = scope
+        .parts()
+        .filter_map(|(partition, _)| Some(format!("{partition} from {}", again(partition)?)))
+        .collect();
+    if !again.is_empty() {
+        not.push(format!("what is being read again: partition {}", again.join(", ")));
     }
-
-    #[test]
-    fn each_kind_of_difference_is_named() {
-        let log: Vec<_> = (0..4).map(|offset| entry(offset, 7, "log")).collect();
-        let tables = [
-            entry(0, 7, "access_log"),
-            entry(1, 8, "access_log"),
-            entry(2, 7, "access_log"),
-            entry(2, 7, "dead_letter"),
-            entry(9, 7, "collision"),
-        ];
-        let mut findings = Findings::default();
-        findings.compare(0, &log, &tables);
-        let spans = Spans::from([(0, super::super::Span { first: 0, next: 40 })]);
-        findings.gaps(&spans, &[(0, 20, 24)], &[(0, 20, 23), (0, 30, 31)]);
-        let found: Vec<_> = findings.named.iter().map(|f| (f.kind, f.offset)).collect();
-        let expected = [
-            ("altered", Some(1)),
-            ("doubled", Some(2)),
-            ("invented", Some(9)),
-            ("invented", Some(23)),
-            ("invented", Some(30)),
-            ("missing", Some(3)),
-        ];
-        assert_eq!(found, expected);
+    if !options.identities {
+        not.push("one identity twice, where batches apart held it; --identities does".to_owned());
     }
+    not.extend(left_out(snapshot, scope, options));
+    not
+}
+
+/// What a filter left out.
+fn left_out(snapshot: &Snapshot, scope: &Scope, options: &Options) -> Vec<String> {
+    let mut not = Vec::new();
+    let others = snapshot.positions.keys().filter(|partition| !options.wants(**partition)).count();
+    if others > 0 {
+        not.push(format!("{others} other partitions (--partition)"));
+    }
+    let Some(since) = options.since else { return not };
+    let applied: i64 = scope.parts().map(|(_, part)| overlap(part.span, part.span)).sum();
+    let left = applied - scope.offsets();
+    not.push(format!("{left} offsets in buckets whose seals say: nothing since {since} (--since)"));
+    if let Some(floor) = scope.floor {
+        not.push(format!("outcomes of those buckets that stand before {floor} (--since)"));
+    }
+    not.push("the running totals, which are of all offsets (--since)".to_owned());
+    not
 }

@@ -1,6 +1,8 @@
-SELECT c.log_partition, c.log_offset
-FROM collision c
-WHERE NOT EXISTS (
-        SELECT FROM access_log a
-        WHERE a.occurred_at = c.occurred_at AND a.card_id = c.card_id
-          AND a.log_partition = c.log_partition AND a.log_offset = c.row_offset)
+-- {rows} is all days that stand; {only} says which collisions.
+SELECT d.log_partition, d.log_offset, d.occurred_at
+FROM collision d
+WHERE {only}
+  AND NOT EXISTS (
+        SELECT FROM {rows} a
+        WHERE a.occurred_at = d.occurred_at AND a.card_id = d.card_id
+          AND a.log_partition = d.log_partition AND a.log_offset = d.row_offset)

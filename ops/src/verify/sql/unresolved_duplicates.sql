@@ -1,7 +1,9 @@
-SELECT d.log_partition, d.log_offset
+-- {rows} is all days that stand; {only} says which duplicates.
+SELECT d.log_partition, d.log_offset, d.occurred_at
 FROM duplicate_event d
-WHERE NOT EXISTS (
-        SELECT FROM access_log a
+WHERE {only}
+  AND NOT EXISTS (
+        SELECT FROM {rows} a
         WHERE a.occurred_at = d.occurred_at AND a.card_id = d.card_id AND a.event_id = d.event_id
           AND a.log_partition = d.log_partition AND a.log_offset = d.first_offset)
   AND NOT EXISTS (

@@ -1,0 +1,2 @@
+SELECT log_partition, bucket, rows, collisions, duplicates, digest
+FROM dropped_sum

@@ -1,0 +1,3 @@
+SELECT log_partition, first_offset, end_offset, lost
+FROM offset_gap
+ORDER BY log_partition, first_offset

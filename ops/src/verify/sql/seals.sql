@@ -1,0 +1,2 @@
+SELECT log_partition, bucket, events, digest, occurred_min, occurred_max, chain
+FROM log_seal
