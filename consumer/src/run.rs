@@ -101,6 +101,7 @@ async fn work(
             pipeline: pipeline(),
             chunks,
             session: None,
+            claims_looked_at: Instant::now(),
             postgres_answers: ready.postgres_answers.clone(),
             stop: stop.clone(),
         };

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::batch::Batch;
 use crate::chunk::Chunk;
-use crate::claims::Claims;
+use crate::claims::{Claims, Loss};
 use crate::error::{Class, Error};
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;
@@ -27,11 +27,13 @@ pub(crate) struct Writer {
     pub(crate) postgres_answers: Arc<AtomicBool>,
     /// Our last session, which may live on in the server when we have given it up.
     pub(crate) session: Option<i32>,
+    /// When the claims were last held against their rows.
+    pub(crate) claims_looked_at: Instant,
     /// Turns true when the process is to end.
     pub(crate) stop: watch::Receiver<bool>,
 }
 
-/// How often an idle writer looks whether Postgres is there.
+/// How often an idle writer looks whether Postgres is there, and any whether our claims stand.
 const PING_EVERY: Duration = Duration::from_secs(2);
 
 impl Writer {
@@ -53,6 +55,9 @@ impl Writer {
                     None => break,
                 },
                 () = sleep(PING_EVERY) => self.ping(&mut store).await,
+            }
+            if self.claims_looked_at.elapsed() >= PING_EVERY {
+                self.look_at_claims(store.as_ref()).await;
             }
         }
         Ok(())
@@ -154,6 +159,26 @@ impl Writer {
         tokio::select! {
             () = sleep(delay) => false,
             _ = self.stop.wait_for(|stop| *stop) => true,
+        }
+    }
+
+    /// A claim that was taken while its partition is quiet meets no fence: an operator's reset would
+    /// wait for the next swipe.
+    async fn look_at_claims(&mut self, store: Option<&Store>) {
+        self.claims_looked_at = Instant::now();
+        let Some(store) = store else { return };
+        // Read before the rows: whatever stands there then has come later.
+        let held = self.claims.held();
+        let partitions: Vec<i32> = held.keys().map(|claim| claim.partition).collect();
+        let limit = Duration::from_millis(self.settings.postgres.connect_timeout_ms);
+        // Trouble is for the next batch or ping to find.
+        let Ok(Ok(owners)) = timeout(limit, store.owners(&partitions)).await else { return };
+        for claim in held.into_keys() {
+            if owners.get(&claim.partition).is_some_and(|owner| *owner != claim.owner) {
+                warn!(partition = claim.partition, "the claim was taken; leaving it alone");
+                self.pipeline.metrics.claims_lost.inc();
+                self.claims.lose(claim, Loss::Taken);
+            }
         }
     }
 

@@ -13,11 +13,12 @@ mod seals;
 mod standing;
 mod transaction;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use registry::Timestamptz;
 use schemas::Millis;
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 pub(crate) use connect::{APPLICATION, Connector};
 pub(crate) use fence::{Fence, Fenced, Share};
@@ -70,6 +71,14 @@ impl Store {
     /// Whether Postgres answers.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.client.batch_execute("").await.map_err(Error::postgres("asking whether it answers"))
+    }
+
+    /// Who may advance each of these partitions now.
+    pub(crate) async fn owners(&self, partitions: &[i32]) -> Result<HashMap<i32, Uuid>, Error> {
+        let sql = include_str!("../sql/read_owners.sql");
+        let rows = self.client.query(sql, &[&partitions]).await;
+        let rows = rows.map_err(Error::postgres("looking whether claims stand"))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// The days that are taken, as of the last look at the row that says so.

@@ -1,0 +1,258 @@
+//! What operators do to the log's progress: reading again changes no row, and what Kafka has lost is
+//! counted, never skipped in silence.
+
+use anyhow::{Context, Result, ensure};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use schemas::Digest;
+use seal::{Chain, Sum};
+use serde_json::{Value, json};
+use support::{Event, World, eventually, swipe};
+
+const CARDS: [&str; 3] = ["c1", "c2", "c3"];
+
+/// Every table of outcomes, the seals, and what consumer_offset says besides who owns it.
+const EVERYTHING: &str = "SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
+    SELECT a::text AS line FROM access_log a UNION ALL SELECT c::text FROM collision c
+    UNION ALL SELECT d::text FROM duplicate_event d UNION ALL SELECT l::text FROM dead_letter l
+    UNION ALL SELECT g::text FROM offset_gap g
+    UNION ALL SELECT (s.log_partition, s.bucket, s.events, s.digest, s.chain)::text FROM log_seal s
+    UNION ALL SELECT (o.log_partition, o.first_offset, o.next_offset, o.rows, o.collisions, o.duplicates,
+                      o.dead, o.gaps, o.lost, o.occurred_at_max, o.open_events, o.open_digest,
+                      o.open_occurred_min, o.open_occurred_max, o.chain, o.applied_to)::text
+    FROM consumer_offset o) t";
+
+async fn everything(world: &World) -> Result<String> {
+    Ok(world.db.query_one(EVERYTHING, &[]).await?.get(0))
+}
+
+/// Rows, and now and then a collision, a duplicate, an unknown terminal or rubbish.
+fn events(from: i64, count: i64) -> Vec<Event> {
+    let mut events = Vec::new();
+    for i in from..from + count {
+        let card = CARDS[(i % 3) as usize];
+        events.push(Event::from(&swipe(card, "t-hall", i)));
+        match i % 500 {
+            7 => events.push(Event::from(&swipe(card, "t-hall-2", i))),
+            11 => events.push(Event::from(&swipe(card, "t-hall", i))),
+            13 => events.push(Event::from(&swipe(card, "t-nowhere", i))),
+            17 => {
+                let mut rubbish = Event::from(&swipe(card, "t-hall", i));
+                rubbish.value = Some(b"rubbish".to_vec());
+                events.push(rubbish);
+            }
+            _ => {}
+        }
+    }
+    events
+}
+
+/// Waits until every partition is at the end of the log.
+async fn at_the_end(world: &World, places: &[(i32, i64)]) -> Result<()> {
+    eventually("every partition is at the end of the log", async || {
+        let sql = "SELECT log_partition, next_offset FROM consumer_offset";
+        let next = world.db.query(sql, &[]).await?;
+        let is_past = |(partition, offset): &(i32, i64)| {
+            next.iter().any(|row| row.get::<_, i32>(0) == *partition && row.get::<_, i64>(1) > *offset)
+        };
+        Ok(places.iter().all(is_past).then_some(()))
+    })
+    .await
+}
+
+/// Runs `gatelog` and reads its JSON.
+async fn done(world: &World, arguments: &[&str]) -> Result<Value> {
+    let (code, out, err) = world.gatelog(&[arguments, &["--json"]].concat()).await?;
+    ensure!(code == 0, "{arguments:?}: exit code {code}: {out}{err}");
+    serde_json::from_str(&out).context(out)
+}
+
+/// Runs `gatelog`, which must refuse; what it says.
+async fn refused(world: &World, arguments: &[&str], code: i32) -> Result<String> {
+    let (found, out, err) = world.gatelog(arguments).await?;
+    ensure!(found == code, "{arguments:?}: exit code {found}, not {code}: {out}{err}");
+    Ok(err)
+}
+
+#[tokio::test]
+async fn reset_reads_again_and_changes_no_row() -> Result<()> {
+    let mut world = World::new(2).await?;
+    world.open_the_hall(&CARDS).await?;
+    let places = world.log.publish(events(0, 24_000)).await?;
+    let mut consumer = world.consumer()?;
+    at_the_end(&world, &places).await?;
+    assert!(consumer.terminate().await?.success());
+    let before = everything(&world).await?;
+    let seals: i64 = world.db.query_one("SELECT count(*) FROM log_seal", &[]).await?.get(0);
+    assert!(seals >= 1, "no bucket is complete: this shows nothing");
+
+    // While no consumer runs.
+    let dry = done(&world, &["offsets", "reset", "--to", "start", "--all"]).await?;
+    assert_eq!(dry["dry_run"], json!(true));
+    assert_eq!(everything(&world).await?, before, "a dry run changed something");
+    let reason = "restored from Monday";
+    let back = ["offsets", "reset", "--to", "start", "--all", "--apply", "--reason", reason];
+    done(&world, &back).await?;
+    assert_eq!(world.totals().await?.all(), 0, "it reads from the start");
+    let mut consumer = world.consumer_with(&[("GATELOG_CONSUMER_GROUP__RECLAIM_AFTER_MS", "1000")])?;
+    at_the_end(&world, &places).await?;
+    assert_eq!(everything(&world).await?, before, "reading again changed a table");
+
+    // While one runs, and no event comes that would tell it.
+    let sql = "SELECT log_partition FROM log_seal ORDER BY bucket DESC, log_partition LIMIT 1";
+    let partition: i32 = world.db.query_one(sql, &[]).await?.get(0);
+    let partition = partition.to_string();
+    let to = ["offsets", "reset", "--to", "10500", "--partition", &partition];
+    let change = ["--apply", "--reason", "once more"];
+    let report = done(&world, &[&to[..], &change].concat()).await?;
+    assert_eq!(report["partitions"][0]["goes_back_to"], json!(10_000), "{report:#}");
+    at_the_end(&world, &places).await?;
+    assert_eq!(everything(&world).await?, before, "reading again changed a table");
+    consumer.says("the claim was taken").await?;
+    assert!(consumer.runs() && consumer.metric("gatelog_consumer_claims_lost_total").await? >= 1.0);
+    world.each_has_one_outcome(&places).await?;
+
+    let sql = "SELECT action, reason, actor, detail FROM operator_action ORDER BY id";
+    let actions = world.db.query(sql, &[]).await?;
+    let of = |at: usize| (actions[at].get::<_, &str>(0), actions[at].get::<_, &str>(1));
+    assert_eq!((actions.len(), of(0), of(1)), (2, ("reset", reason), ("reset", "once more")));
+    assert!(actions[0].get::<_, &str>(2).contains(" as "), "the user and the role");
+    world.verify_clean().await
+}
+
+#[tokio::test]
+async fn reset_never_goes_forward_and_waits_for_no_batch_for_ever() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&CARDS).await?;
+    let places = world.log.publish(events(0, 30)).await?;
+    let nothing = done(&world, &["offsets", "reset", "--to", "start", "--all"]).await?;
+    assert_eq!(nothing["partitions"], json!([]), "nothing was read yet");
+    let _consumer = world.consumer()?;
+    at_the_end(&world, &places).await?;
+    let reset = |to: &'static str, partition: &'static str| {
+        ["offsets", "reset", "--to", to, "--partition", partition, "--apply", "--reason", "x"]
+    };
+    let said = refused(&world, &reset("5000", "0"), 2).await?;
+    assert!(said.contains("yet to come"), "{said}");
+    let said = refused(&world, &reset("0", "7"), 2).await?;
+    assert!(said.contains("never read"), "{said}");
+    refused(&world, &["offsets", "reset", "--to", "0"], 2).await?;
+    refused(&world, &["offsets", "reset", "--to", "0", "--all", "--apply"], 2).await?;
+    refused(&world, &["offsets", "reset", "--to", "0", "--all", "--reason", "x"], 2).await?;
+
+    // As a batch does that hangs.
+    world.db.batch_execute("BEGIN; SELECT FROM consumer_offset FOR UPDATE").await?;
+    let said = refused(&world, &reset("0", "0"), 3).await?;
+    assert!(said.contains("try again"), "{said}");
+    world.db.batch_execute("COMMIT").await?;
+    done(&world, &reset("0", "0")).await?;
+    let actions: i64 = world.db.query_one("SELECT count(*) FROM operator_action", &[]).await?.get(0);
+    assert_eq!(actions, 1, "what was refused is not written down as done");
+    Ok(())
+}
+
+/// Has Kafka delete what lies before `offset`, as retention would.
+async fn delete_before(world: &World, partition: i32, offset: i64) -> Result<()> {
+    let environment = world.environment();
+    let topic = environment.iter().find(|(name, _)| name == "GATELOG_OPS_TOPIC__SWIPES");
+    let topic = topic.map(|(_, topic)| topic.clone()).context("no topic")?;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", world.kafka_address()).create()?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await?;
+    deleted.elements().iter().try_for_each(|element| Ok(element.error()?))
+}
+
+/// Every seal of a partition follows from the one before.
+async fn chain_holds(world: &World, partition: i32) -> Result<Vec<i64>> {
+    let sql = "SELECT bucket, events, digest, (extract(epoch FROM occurred_min) * 1000)::bigint, \
+               (extract(epoch FROM occurred_max) * 1000)::bigint, chain \
+               FROM log_seal WHERE log_partition = $1 ORDER BY bucket";
+    let (mut chain, mut events) = (Chain::START, Vec::new());
+    for (at, row) in world.db.query(sql, &[&partition]).await?.iter().enumerate() {
+        let ms = |column| row.get::<_, Option<i64>>(column).map(schemas::Millis::from_unix_ms);
+        let sum = Sum {
+            events: u64::try_from(row.get::<_, i64>(1))?,
+            digest: Digest(u128::from_be_bytes(row.get::<_, &[u8]>(2).try_into()?)),
+            occurred: ms(3).zip(ms(4)),
+        };
+        ensure!(row.get::<_, i64>(0) == at as i64, "bucket {at} has no seal");
+        chain = chain.next(partition, at as i64, &sum);
+        ensure!(chain.0[..] == *row.get::<_, &[u8]>(5), "the chain breaks at bucket {at}");
+        events.push(row.get(1));
+    }
+    let sql = "SELECT chain FROM consumer_offset WHERE log_partition = $1";
+    let row = world.db.query_one(sql, &[&partition]).await?;
+    ensure!(chain.0[..] == *row.get::<_, &[u8]>(0), "the partition goes on from another chain");
+    Ok(events)
+}
+
+#[tokio::test]
+async fn a_loss_is_accepted_once_and_counted() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&CARDS).await?;
+    let swipes = |from: i64, count: usize| -> Vec<_> {
+        (0..count).map(|i| swipe(CARDS[i % 3], "t-hall", from + i as i64)).collect()
+    };
+    let mut kept = world.log.publish_swipes(&swipes(0, 4_000)).await?;
+    let mut consumer = world.consumer()?;
+    at_the_end(&world, &kept).await?;
+    assert!(consumer.terminate().await?.success());
+    let nothing = ["offsets", "accept-loss", "--apply", "--reason", "x"];
+    assert_eq!(done(&world, &nothing).await?["lost"], json!(0));
+    let (_, said, _) = world.gatelog(&["offsets", "accept-loss"]).await?;
+    assert!(said.contains("nothing is lost"), "{said}");
+
+    // 21,000 come while no consumer runs; Kafka keeps the last 2,000 of them.
+    let later = world.log.publish_swipes(&swipes(100_000, 21_000)).await?;
+    delete_before(&world, 0, 23_000).await?;
+    let mut consumer = world.consumer()?;
+    assert_eq!(consumer.ended().await?.code(), Some(1), "it does not skip them: {}", consumer.said());
+    assert!(consumer.said().contains("accept-loss"), "it says what to do: {}", consumer.said());
+    let before = everything(&world).await?;
+    let dry = done(&world, &["offsets", "accept-loss"]).await?;
+    let wanted = json!([{"partition": 0, "next_offset": 4_000, "low_watermark": 23_000,
+                         "lost": 19_000, "sealed": 2}]);
+    assert_eq!((&dry["dry_run"], &dry["partitions"]), (&json!(true), &wanted), "{dry:#}");
+    assert_eq!(everything(&world).await?, before, "a dry run changed something");
+    let accept = ["offsets", "accept-loss", "--apply", "--reason", "retention was too short"];
+    assert_eq!(done(&world, &accept).await?["partitions"], wanted);
+
+    let _consumer = world.consumer()?;
+    at_the_end(&world, &later).await?;
+    kept.extend(later.into_iter().filter(|(_, offset)| *offset >= 23_000));
+    world.each_has_one_outcome(&kept).await?;
+    let sql = "SELECT rows, lost, gaps, next_offset FROM consumer_offset";
+    let row = world.db.query_one(sql, &[]).await?;
+    let found: [i64; 4] = [row.get(0), row.get(1), row.get(2), row.get(3)];
+    assert_eq!(found, [6_000, 19_000, 0, 25_000]);
+    let sql = "SELECT first_offset, end_offset, lost FROM offset_gap";
+    let gap = world.db.query_one(sql, &[]).await?;
+    assert_eq!((gap.get(0), gap.get(1), gap.get(2)), (4_000_i64, 23_000_i64, true));
+    assert_eq!(chain_holds(&world, 0).await?, [4_000, 0], "two buckets were sealed by the loss");
+    let actions: i64 = world.db.query_one("SELECT count(*) FROM operator_action", &[]).await?.get(0);
+    assert_eq!(actions, 1, "nothing to accept is nothing to write down");
+
+    // What Kafka has lost cannot be read again; what it has, can.
+    let said = refused(&world, &["offsets", "reset", "--to", "start", "--all"], 2).await?;
+    assert!(said.contains("cannot go back at all"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_off_is_another_log() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&CARDS).await?;
+    let places = world.log.publish(events(0, 30)).await?;
+    let mut consumer = world.consumer()?;
+    at_the_end(&world, &places).await?;
+    assert!(consumer.terminate().await?.success());
+    // As if the topic had been longer once.
+    let sql = "UPDATE consumer_offset SET next_offset = next_offset + 1, rows = rows + 1";
+    world.db.batch_execute(sql).await?;
+    let said = refused(&world, &["offsets", "accept-loss"], 2).await?;
+    assert!(said.contains("another log"), "{said}");
+    Ok(())
+}
