@@ -121,8 +121,7 @@ impl Pipeline {
         let clock = self.cache.clock().unwrap_or_default();
         let settled = transaction.standing_dead(batch).await?;
         let (judged, declined) = self.judge(&events, &outside, &settled, &mut dead);
-        let again =
-            transaction.refuse(declined, &settled, batch, &self.cache, &mut dead).await?;
+        let again = transaction.refuse(declined, &settled, batch, &self.cache, &mut dead).await?;
 
         judged.iter().for_each(|judged| told.judged(judged.event));
         dead.iter().for_each(|refusal| told.refused(refusal.record));

@@ -54,7 +54,8 @@ async fn at_the_end(world: &World, places: &[(i32, i64)]) -> Result<()> {
         let sql = "SELECT log_partition, next_offset FROM consumer_offset";
         let next = world.db.query(sql, &[]).await?;
         let is_past = |(partition, offset): &(i32, i64)| {
-            next.iter().any(|row| row.get::<_, i32>(0) == *partition && row.get::<_, i64>(1) > *offset)
+            next.iter()
+                .any(|row| row.get::<_, i32>(0) == *partition && row.get::<_, i64>(1) > *offset)
         };
         Ok(places.iter().all(is_past).then_some(()))
     })
@@ -95,7 +96,8 @@ async fn reset_reads_again_and_changes_no_row() -> Result<()> {
     let back = ["offsets", "reset", "--to", "start", "--all", "--apply", "--reason", reason];
     done(&world, &back).await?;
     assert_eq!(world.totals().await?.all(), 0, "it reads from the start");
-    let mut consumer = world.consumer_with(&[("GATELOG_CONSUMER_GROUP__RECLAIM_AFTER_MS", "1000")])?;
+    let mut consumer =
+        world.consumer_with(&[("GATELOG_CONSUMER_GROUP__RECLAIM_AFTER_MS", "1000")])?;
     at_the_end(&world, &places).await?;
     assert_eq!(everything(&world).await?, before, "reading again changed a table");
 
@@ -147,7 +149,8 @@ async fn reset_never_goes_forward_and_waits_for_no_batch_for_ever() -> Result<()
     assert!(said.contains("try again"), "{said}");
     world.db.batch_execute("COMMIT").await?;
     done(&world, &reset("0", "0")).await?;
-    let actions: i64 = world.db.query_one("SELECT count(*) FROM operator_action", &[]).await?.get(0);
+    let actions: i64 =
+        world.db.query_one("SELECT count(*) FROM operator_action", &[]).await?.get(0);
     assert_eq!(actions, 1, "what was refused is not written down as done");
     Ok(())
 }
@@ -209,7 +212,12 @@ async fn a_loss_is_accepted_once_and_counted() -> Result<()> {
     let later = world.log.publish_swipes(&swipes(100_000, 21_000)).await?;
     delete_before(&world, 0, 23_000).await?;
     let mut consumer = world.consumer()?;
-    assert_eq!(consumer.ended().await?.code(), Some(1), "it does not skip them: {}", consumer.said());
+    assert_eq!(
+        consumer.ended().await?.code(),
+        Some(1),
+        "it does not skip them: {}",
+        consumer.said()
+    );
     assert!(consumer.said().contains("accept-loss"), "it says what to do: {}", consumer.said());
     let before = everything(&world).await?;
     let dry = done(&world, &["offsets", "accept-loss"]).await?;
@@ -232,7 +240,8 @@ async fn a_loss_is_accepted_once_and_counted() -> Result<()> {
     let gap = world.db.query_one(sql, &[]).await?;
     assert_eq!((gap.get(0), gap.get(1), gap.get(2)), (4_000_i64, 23_000_i64, true));
     assert_eq!(chain_holds(&world, 0).await?, [4_000, 0], "two buckets were sealed by the loss");
-    let actions: i64 = world.db.query_one("SELECT count(*) FROM operator_action", &[]).await?.get(0);
+    let actions: i64 =
+        world.db.query_one("SELECT count(*) FROM operator_action", &[]).await?.get(0);
     assert_eq!(actions, 1, "nothing to accept is nothing to write down");
 
     // What Kafka has lost cannot be read again; what it has, can.

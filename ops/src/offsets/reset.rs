@@ -84,12 +84,7 @@ pub async fn run(
 /// # Errors
 /// [`Error::Usage`] for an offset that is yet to come, or that can no longer be gone back to:
 /// Kafka has lost it, or days of its events were dropped.
-pub async fn reset(
-    settings: &Settings,
-    to: To,
-    which: &Which,
-    run: &Run,
-) -> Result<Report, Error> {
+pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Result<Report, Error> {
     let mut client = operator::session(&settings.postgres).await?;
     let pinned = client.query_opt("SELECT topic FROM log_topic", &[]).await?;
     connect::same_topic(pinned.as_ref().map(|row| row.get(0)), settings)?;
@@ -139,7 +134,8 @@ fn chosen(positions: Vec<Position>, which: &Which) -> Result<Vec<Position>, Erro
     let Which::These(wanted) = which else { return Ok(positions) };
     let unread = wanted.iter().find(|w| positions.iter().all(|found| found.partition != **w));
     if let Some(partition) = unread {
-        let problem = format!("partition {partition} was never read, so there is nothing to go back to");
+        let problem =
+            format!("partition {partition} was never read, so there is nothing to go back to");
         return Err(Error::Usage(problem));
     }
     Ok(positions.into_iter().filter(|found| wanted.contains(&found.partition)).collect())
@@ -179,7 +175,9 @@ fn target(position: &Position, to: To, low: i64, limits: &Limits) -> Result<i64,
     if lowest > next_offset {
         return refuse(format!("it cannot go back at all: {why}"));
     }
-    refuse(format!("it cannot go back to offset {wanted}: {why}. The lowest that it can go back to is {lowest}"))
+    refuse(format!(
+        "it cannot go back to offset {wanted}: {why}. The lowest that it can go back to is {lowest}"
+    ))
 }
 
 /// The chain up to where a partition goes back to.
@@ -223,10 +221,7 @@ async fn go_back(
     let sql = include_str!("sql/reset.sql");
     let chain = &chain.0[..];
     transaction
-        .execute(
-            sql,
-            &[partition, offset, rows, collisions, duplicates, dead, gaps, lost, &chain],
-        )
+        .execute(sql, &[partition, offset, rows, collisions, duplicates, dead, gaps, lost, &chain])
         .await
         .map_err(busy(HELD))?;
     Ok(())

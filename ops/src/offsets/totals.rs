@@ -7,8 +7,8 @@ use tokio_postgres::{GenericClient, Row};
 
 use super::Outcomes;
 use super::position::chain;
-use crate::partitions::days::{State, days};
 use crate::Error;
+use crate::partitions::days::{State, days};
 
 /// What was dropped of a partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn tables_are_named_for_days() {
         assert_eq!(day_of("access_log_20160531"), Some(date(2016, 5, 31)));
-        for name in ["access_log_20160231", "access_log_2016053", "access_log_2016é31", "collision"] {
+        for name in ["access_log_20160231", "access_log_2016053", "access_log_2016é31", "collision"]
+        {
             assert_eq!(day_of(name), None, "{name}");
         }
     }

@@ -38,7 +38,8 @@ pub(super) async fn fold(client: &mut Client) -> Result<i64, Error> {
 /// The last bucket of the unbroken run from `begins` of which nothing stands. Dead letters alone are
 /// no reason to fold: they end a run only where dropped events follow.
 fn last_to_fold(begins: i64, sealed: &[Sealed]) -> Option<&Sealed> {
-    let run = sealed.iter().zip(begins..).take_while(|(s, wanted)| s.bucket == *wanted && s.is_bare);
+    let run =
+        sealed.iter().zip(begins..).take_while(|(s, wanted)| s.bucket == *wanted && s.is_bare);
     run.map(|(sealed, _)| sealed).filter(|sealed| sealed.is_dropped).last()
 }
 
@@ -88,12 +89,8 @@ mod tests {
 
     #[test]
     fn a_run_is_folded_up_to_its_last_dropped_bucket() {
-        let sealed = |bucket, is_dropped, is_bare| Sealed {
-            bucket,
-            chain: Vec::new(),
-            is_dropped,
-            is_bare,
-        };
+        let sealed =
+            |bucket, is_dropped, is_bare| Sealed { bucket, chain: Vec::new(), is_dropped, is_bare };
         let last = |begins, all: &[Sealed]| last_to_fold(begins, all).map(|sealed| sealed.bucket);
         let (gone, dead) = (|n| sealed(n, true, true), |n| sealed(n, false, true));
         assert_eq!(last(0, &[]), None);

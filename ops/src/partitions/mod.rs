@@ -1,10 +1,9 @@
 //! `gatelog partitions`: the days of `access_log`, and giving the oldest up.
 //!
 //! ```text
-//! oldest day moves ─▶ each day: detach, concurrently ─▶ duplicates and collisions: summed, deleted
-//!                                                    ─▶ each day: summed and dropped, at once
-//!                                                    ─▶ old permissions ─▶ seals that nothing stands
-//!                                                                          behind: one base
+//! oldest day moves ─▶ days: detached, concurrently ─▶ duplicates and collisions: summed, deleted
+//!   ─▶ each day: summed and dropped in one ─▶ permissions of that age: deleted
+//!   ─▶ seals that nothing stands behind: folded into the base
 //! ```
 //!
 //! Each step is a transaction of its own, or what Postgres finishes by itself; whatever is cut off
@@ -44,7 +43,7 @@ pub enum Until {
 pub async fn list(settings: &Settings, json: bool) -> Result<Verdict, Error> {
     let client = crate::connect::postgres(&settings.postgres).await?;
     let list = List::read(&client).await?;
-    print(&list, list.render(), json)
+    print(&list, &list.render(), json)
 }
 
 /// Takes days out of `access_log`; their tables stay as they are.
@@ -70,7 +69,7 @@ pub async fn detach(
         }
     }
     let report = Report::new(&plan, run);
-    print(&report, report.render(), json)
+    print(&report, &report.render(), json)
 }
 
 /// Drops days, and what stands beside them of the same age; what they held stays as sums.
@@ -104,17 +103,20 @@ pub async fn drop(
             let rows = sums::drop_day(&mut client, day, reason).await?;
             report.dropped.push(Dropped { day: day.day, rows });
         }
+        // A consumer that had not looked again may have come upon a row while it was there.
+        sweep::duplicates(&mut client, plan.before).await?;
+        sweep::collisions(&mut client, plan.before).await?;
         sweep::permissions(&client, plan.before).await?;
         report.seals_folded = fold::fold(&mut client).await?;
     }
-    print(&report, report.render(), json)
+    print(&report, &report.render(), json)
 }
 
-fn print(value: &impl serde::Serialize, text: String, json: bool) -> Result<Verdict, Error> {
+fn print(value: &impl serde::Serialize, text: &str, json: bool) -> Result<Verdict, Error> {
     if json {
         output::print_json(value)?;
     } else {
-        output::print(&text)?;
+        output::print(text)?;
     }
     Ok(Verdict::Fine)
 }

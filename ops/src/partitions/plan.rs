@@ -73,10 +73,11 @@ impl Plan {
 fn cut(until: Until, retention: &Retention) -> Result<Date, Error> {
     let before = match until {
         Until::Before(day) => day,
-        Until::OlderThan(days) => retention
-            .today
-            .checked_sub(i64::from(days).days())
-            .map_err(|_| Error::Usage(format!("--older-than {days}: so many days ago is no day")))?,
+        Until::OlderThan(days) => {
+            retention.today.checked_sub(i64::from(days).days()).map_err(|_| {
+                Error::Usage(format!("--older-than {days}: so many days ago is no day"))
+            })?
+        }
     };
     if before > retention.today {
         return Err(Error::Usage(format!(

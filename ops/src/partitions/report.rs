@@ -75,7 +75,8 @@ pub struct Dropped {
 impl List {
     pub(super) async fn read(client: &Client) -> Result<Self, Error> {
         let retention = Retention::read(client).await?;
-        let listed = |day: Day| ListedDay { before_oldest_day: day.day < retention.oldest_day, day };
+        let listed =
+            |day: Day| ListedDay { before_oldest_day: day.day < retention.oldest_day, day };
         let days = days(client).await?.into_iter().map(listed).collect();
         Ok(Self { oldest_day: retention.oldest_day, gone_before: retention.gone_before, days })
     }
@@ -126,7 +127,8 @@ impl Report {
         let mut table = Table::new(["day", "rows", "size", "was"], &[0, 3]);
         for day in &self.days {
             let counted = self.dropped.iter().find(|dropped| dropped.day == day.day);
-            let rows = counted.map_or_else(|| format!("about {}", day.rows), |d| d.rows.to_string());
+            let rows =
+                counted.map_or_else(|| format!("about {}", day.rows), |d| d.rows.to_string());
             let state = day.state.as_str().to_owned();
             table.row([day.day.to_string(), rows, size(day.bytes), state]);
         }
@@ -147,7 +149,8 @@ impl Report {
         }
         if self.dry_run {
             text += "dry run: nothing was changed; --apply --reason \"…\" does it, for good\n";
-        } else if self.goal == Goal::Detach && self.days.iter().any(|d| d.state != State::Detached) {
+        } else if self.goal == Goal::Detach && self.days.iter().any(|d| d.state != State::Detached)
+        {
             text += "their tables stand as they are; `gatelog partitions drop` takes them away\n";
         }
         text
@@ -156,10 +159,22 @@ impl Report {
 
 /// Bytes for people.
 fn size(bytes: i64) -> String {
-    match bytes {
-        ..1_024 => format!("{bytes} B"),
-        ..1_048_576 => format!("{} kB", bytes / 1_024),
-        ..1_073_741_824 => format!("{} MB", bytes / 1_048_576),
-        _ => format!("{} GB", bytes / 1_073_741_824),
+    const UNITS: [&str; 4] = ["B", "kB", "MB", "GB"];
+    let (mut count, mut unit) = (bytes, 0);
+    while count >= 1_024 && unit + 1 < UNITS.len() {
+        count /= 1_024;
+        unit += 1;
+    }
+    format!("{count} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_for_people() {
+        let sizes = [0, 1_023, 1_024, 5 << 20, 3 << 40].map(size);
+        assert_eq!(sizes, ["0 B", "1023 B", "1 kB", "5 MB", "3072 GB"]);
     }
 }

@@ -14,7 +14,11 @@ const ROWS_MAX: i64 = 10_000;
 pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<Vec<Side>, Error> {
     let row = client.query_one(include_str!("sql/count_sides.sql"), &[&before.to_string()]).await?;
     let tables = ["duplicate_event", "collision", "user_access_history", "permission_change"];
-    Ok(tables.into_iter().enumerate().map(|(at, table)| Side { table, rows: row.get(at) }).collect())
+    Ok(tables
+        .into_iter()
+        .enumerate()
+        .map(|(at, table)| Side { table, rows: row.get(at) })
+        .collect())
 }
 
 /// Sums duplicates up and deletes them.

@@ -1,4 +1,4 @@
-WITH some AS (
+WITH taken AS (
     SELECT log_partition, log_offset
     FROM duplicate_event
     WHERE (log_partition, log_offset) > ($2, $3)
@@ -7,6 +7,6 @@ WITH some AS (
     LIMIT $4
 )
 DELETE FROM duplicate_event d
-USING some s
+USING taken s
 WHERE (d.log_partition, d.log_offset) = (s.log_partition, s.log_offset)
 RETURNING d.log_partition, d.log_offset, d.digest
