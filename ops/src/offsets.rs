@@ -4,7 +4,7 @@
 pub mod accept_loss;
 mod position;
 pub mod reset;
-mod totals;
+mod stands;
 
 use std::collections::BTreeMap;
 

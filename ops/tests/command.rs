@@ -37,6 +37,11 @@ fn help_teaches_with_examples_and_exit_codes() {
         (vec!["access", "import", "--help"], "\"terminal_id\": \"door-7\""),
         (vec!["import", "--help"], "terminal = \"vast-f{floor}-z{zone}\""),
         (vec!["offsets", "show", "--help"], "owner"),
+        (vec!["offsets", "accept-loss", "--help"], "another log"),
+        (vec!["offsets", "reset", "--help"], "--to start --all --apply --reason"),
+        (vec!["partitions", "list", "--help"], "pending"),
+        (vec!["partitions", "detach", "--help"], "--older-than 400"),
+        (vec!["partitions", "drop", "--help"], "dead letters stay"),
     ] {
         let (code, help, _) = outcome(&command);
         assert!(code == 0 && help.contains(wanted), "{command:?}: {help}");
@@ -65,6 +70,16 @@ fn bad_usage_is_2() {
         (vec!["access", "import", "/nowhere.json"], "/nowhere.json: No such file"),
         (vec!["access", "import", &bad_access], "cards[0]: missing field `zones`"),
         (vec!["import", &swipes], "--mapping"),
+        (vec!["offsets", "reset", "--to", "start"], "--partition"),
+        (vec!["offsets", "reset", "--to", "-1", "--all"], "--to"),
+        (vec!["offsets", "reset", "--to", "middle", "--all"], "must be an offset, or start"),
+        (vec!["offsets", "accept-loss", "--apply"], "--reason"),
+        (vec!["offsets", "accept-loss", "--apply", "--reason", " "], "1 to 500 characters"),
+        (vec!["partitions", "drop"], "--before"),
+        (
+            vec!["partitions", "drop", "--before", "2016-06-01", "--older-than", "3"],
+            "cannot be used",
+        ),
         (vec!["import", &swipes, "--mapping", "vast"], "no column \"prox-id\""),
         (vec!["import", &swipes, "--mapping", "vast", "--rate", "0"], "lines a second"),
         (vec!["import", &swipes, "--mapping", "vast", "--gateway", "x"], "must be http://"),

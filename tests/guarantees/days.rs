@@ -6,7 +6,7 @@ mod under_load;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -241,39 +241,85 @@ fn gatelog() -> Result<PathBuf> {
     Ok(PathBuf::from(support::variable("GATELOG_BIN_DIR")?).join("gatelog"))
 }
 
-/// Starts `gatelog`, and kills it after a while; whether it was through by then.
-async fn killed_after(world: &World, arguments: &[&str], patience: Duration) -> Result<bool> {
-    let mut child = Command::new(gatelog()?)
-        .args(arguments)
-        .envs(world.environment())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    tokio::time::sleep(patience).await;
-    let through = child.try_wait()?.is_some();
-    drop(child.kill());
-    child.wait()?;
-    Ok(through)
+/// A run of `gatelog` that is to be killed.
+fn start(world: &World, arguments: &[&str]) -> Result<Child> {
+    let mut command = Command::new(gatelog()?);
+    command.args(arguments).envs(world.environment()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command.spawn()?)
 }
+
+fn kill(mut child: Child) -> Result<()> {
+    // Gone already is as good.
+    std::mem::drop(child.kill());
+    child.wait()?;
+    Ok(())
+}
+
+/// What `partitions drop` comes to, one after the other.
+const STEPS: [&str; 8] = [
+    "SELECT gone_before IS NOT NULL FROM retention",
+    "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhparent = 'access_log'::regclass AND inhdetachpending) \
+     OR (SELECT count(*) FROM pg_inherits WHERE inhparent = 'access_log'::regclass) < 4",
+    "SELECT count(*) < 3 FROM pg_inherits WHERE inhparent = 'access_log'::regclass",
+    "SELECT EXISTS (SELECT FROM dropped_sum WHERE duplicates > 0)",
+    "SELECT EXISTS (SELECT FROM dropped_sum WHERE collisions > 0)",
+    "SELECT EXISTS (SELECT FROM dropped_sum WHERE rows > 0)",
+    "SELECT to_regclass('access_log_20160602') IS NULL",
+    "SELECT EXISTS (SELECT FROM log_base)",
+];
 
 #[tokio::test]
 async fn killed_at_any_moment_and_run_again() -> Result<()> {
     let mut world = World::new(2).await?;
     let log = applied(&mut world, 4, 8_000).await?;
-    let (gone, staying_before, chains) =
-        (gone(&world, &log).await?, staying(&world).await?, chains(&world).await?);
+    let (gone, chains) = (gone(&world, &log).await?, chains(&world).await?);
+    let staying_before = staying(&world).await?;
     let drop = [&["partitions", "drop", "--before", BEFORE][..], &APPLY].concat();
-    // A little later each time, so that each step of it is cut off somewhere.
-    let mut kills = 0;
-    for ms in (10..2_000_u64).step_by(15) {
-        if killed_after(&world, &drop, Duration::from_millis(ms)).await? {
-            break;
+    for step in STEPS {
+        let mut running = start(&world, &drop)?;
+        while !world.db.query_one(step, &[]).await?.get::<_, bool>(0) {
+            ensure!(running.try_wait()?.is_none(), "it ended and never came to: {step}");
         }
-        kills += 1;
+        kill(running)?;
     }
-    assert!(kills > 2, "it was never killed: this has shown nothing");
     done(&world, &drop).await?;
     sums_are(&world, &gone, &chains).await?;
     assert_eq!(staying(&world).await?, staying_before, "something of a day that is kept");
     Ok(())
+}
+
+#[tokio::test]
+async fn killed_after_any_while_and_in_mid_transaction() -> Result<()> {
+    let mut world = World::new(2).await?;
+    let log = applied(&mut world, 4, 8_000).await?;
+    let (gone, chains) = (gone(&world, &log).await?, chains(&world).await?);
+    let drop = [&["partitions", "drop", "--before", BEFORE][..], &APPLY].concat();
+    // It has summed a day up, and cannot write that down.
+    for table in ["dropped_sum", "operator_action"] {
+        world.db.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE")).await?;
+        let running = start(&world, &drop)?;
+        let watch = world.another_session().await?;
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                     AND application_name = 'gatelog' AND wait_event_type = 'Lock')";
+        eventually("it waits in mid-transaction", async || {
+            Ok(watch.query_one(waits, &[]).await?.get::<_, bool>(0).then_some(()))
+        })
+        .await?;
+        kill(running)?;
+        world.db.batch_execute("COMMIT").await?;
+    }
+    // A little later each time, so that each step is cut off somewhere.
+    let mut kills = 0;
+    for ms in (20..2_000_u64).step_by(10) {
+        let mut running = start(&world, &drop)?;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        if running.try_wait()?.is_some() {
+            break;
+        }
+        kill(running)?;
+        kills += 1;
+    }
+    assert!(kills > 2, "it was never killed: this has shown nothing");
+    done(&world, &drop).await?;
+    sums_are(&world, &gone, &chains).await
 }

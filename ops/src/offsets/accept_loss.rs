@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use registry::Timestamptz;
-use seal::{Open, Sum};
+use seal::Seal;
 use serde::Serialize;
 use serde_json::json;
 use tokio_postgres::Transaction;
 
-use super::position::{Position, bytes, positions};
+use super::position::{Columns, Position, positions, put, split_gap};
+use super::stands::{Limits, Target, limits, open_at, totals_before};
 use super::watermarks;
 use crate::operator::{self, Run};
 use crate::output::{self, Table};
@@ -37,11 +37,16 @@ pub struct Loss {
     pub next_offset: i64,
     /// First offset that Kafka still has: it goes on there.
     pub low_watermark: i64,
-    /// Offsets between them.
+    /// Offsets between them that it was to read again, and that keep their outcome without it.
+    pub not_read_again: i64,
+    /// Offsets between them that have no outcome, and never will.
     pub lost: i64,
     /// Buckets of 10,000 offsets that are complete by that, and sealed.
     pub sealed: i64,
 }
+
+/// Who stands in a row that was moved.
+const BY: &str = "gatelog offsets accept-loss";
 
 /// Runs the command.
 ///
@@ -71,22 +76,15 @@ pub async fn accept_loss(settings: &Settings, run: &Run) -> Result<Report, Error
     }
     let topic = settings.topic.swipes.clone();
     let transaction = client.transaction().await?;
-    let positions = positions(&transaction, run).await?;
+    let positions = positions(&transaction, None, run).await?;
     // Asked after the rows were read: the log's end is never behind a batch that came between.
     let watermarks = watermarks(&settings.kafka, &topic).await?;
+    let limits = limits(&transaction).await?;
     let mut partitions = Vec::new();
     for position in &positions {
-        let Some(mut loss) = loss(position, &watermarks)? else { continue };
-        let mut open = position.open;
-        let seals = open.advance(loss.partition, loss.low_watermark, &[]);
-        loss.sealed = seals.len() as i64;
-        if !run.is_dry() {
-            for seal in &seals {
-                insert_seal(&transaction, loss.partition, seal).await?;
-            }
-            accept(&transaction, &loss, &open).await?;
-        }
-        partitions.push(loss);
+        let Some(found) = loss(position, &watermarks)? else { continue };
+        let limits = limits.get(&found.partition).copied().unwrap_or_default();
+        partitions.push(accept(&transaction, position, found, limits, run).await?);
     }
     let lost = partitions.iter().map(|loss| loss.lost).sum();
     let report = Report { dry_run: run.is_dry(), topic, partitions, lost };
@@ -122,50 +120,60 @@ fn loss(
     if next_offset >= low {
         return Ok(None);
     }
-    if next_offset < position.applied_to {
-        return Err(Error::Usage(format!(
-            "partition {partition} is being read again, from offset {next_offset} up to {}, and Kafka \
-             has lost what lies before {low}. Those events have their outcome already, and are not \
-             lost: put consumer_offset and log_seal back from a backup of before the reset",
-            position.applied_to
-        )));
-    }
-    let lost = low - next_offset;
-    Ok(Some(Loss { partition, next_offset, low_watermark: low, lost, sealed: 0 }))
+    // What was applied before and is only being read again has its outcome: that is not lost.
+    let stands_to = position.applied_to.clamp(next_offset, low);
+    let (not_read_again, lost) = (stands_to - next_offset, low - stands_to);
+    let loss = Loss { partition, next_offset, low_watermark: low, not_read_again, lost, sealed: 0 };
+    Ok(Some(loss))
 }
 
-async fn accept(transaction: &Transaction<'_>, loss: &Loss, open: &Open) -> Result<(), Error> {
-    let Loss { partition, next_offset, low_watermark, .. } = *loss;
-    let (events, digest) = (open.sum.events as i64, bytes(open.sum.digest));
-    let ((min, max), chain) = (ends(&open.sum), &open.chain.0[..]);
-    let sql = include_str!("sql/accept_loss.sql");
-    transaction
-        .execute(sql, &[&partition, &low_watermark, &events, &digest, &min, &max, &chain])
-        .await?;
-    let sql = "INSERT INTO offset_gap (log_partition, first_offset, end_offset, lost) \
-               VALUES ($1, $2, $3, true)";
-    transaction.execute(sql, &[&partition, &next_offset, &low_watermark]).await?;
-    Ok(())
+/// Moves a partition behind its loss, unless it is a dry run; with the buckets that are complete by
+/// that.
+async fn accept(
+    transaction: &Transaction<'_>,
+    position: &Position,
+    loss: Loss,
+    limits: Limits,
+    run: &Run,
+) -> Result<Loss, Error> {
+    let Loss { partition, next_offset, low_watermark, not_read_again, lost, .. } = loss;
+    let (mut open, mut outcomes) = (position.open, position.outcomes);
+    let stands_to = next_offset + not_read_again;
+    if not_read_again > 0 {
+        let target = Target { partition, offset: stands_to, limits };
+        let totals = totals_before(transaction, &[target]).await?;
+        outcomes = totals.first().copied().unwrap_or_default();
+        outcomes.must_sum_up(position, &target)?;
+        open = open_at(transaction, position, &target).await?;
+    }
+    let seals = open.advance(partition, low_watermark, &[]);
+    outcomes.lost += lost;
+    if !run.is_dry() {
+        for seal in &seals {
+            insert_seal(transaction, partition, seal).await?;
+        }
+        split_gap(transaction, partition, stands_to).await?;
+        put(transaction, partition, BY, &open, &outcomes).await?;
+        if lost > 0 {
+            let sql = include_str!("sql/insert_loss.sql");
+            transaction.execute(sql, &[&partition, &stands_to, &low_watermark]).await?;
+        }
+    }
+    Ok(Loss { sealed: seals.len() as i64, ..loss })
 }
 
 async fn insert_seal(
     transaction: &Transaction<'_>,
     partition: i32,
-    seal: &seal::Seal,
+    seal: &Seal,
 ) -> Result<(), Error> {
-    let (events, digest) = (seal.sum.events as i64, bytes(seal.sum.digest));
-    let ((min, max), chain) = (ends(&seal.sum), &seal.chain.0[..]);
+    let Columns { events, digest, min, max } = Columns::of(&seal.sum);
+    let chain = &seal.chain.0[..];
     let sql = include_str!("sql/insert_seal.sql");
     transaction
         .execute(sql, &[&partition, &seal.bucket, &events, &digest, &min, &max, &chain])
         .await?;
     Ok(())
-}
-
-/// Earliest and latest event of a sum, as columns hold them.
-fn ends(sum: &Sum) -> (Option<Timestamptz>, Option<Timestamptz>) {
-    let ends = sum.occurred;
-    (ends.map(|(min, _)| Timestamptz(min)), ends.map(|(_, max)| Timestamptz(max)))
 }
 
 impl Report {
@@ -176,12 +184,14 @@ impl Report {
                 self.topic
             );
         }
-        let header = ["partition", "next", "goes on at", "lost", "sealed"];
+        let header = ["partition", "next", "goes on at", "not read again", "lost", "sealed"];
         let mut table = Table::new(header, &[]);
         for loss in &self.partitions {
-            let Loss { partition, next_offset, low_watermark, lost, sealed } = *loss;
+            let Loss { partition, next_offset, low_watermark, not_read_again, lost, sealed } =
+                *loss;
             let partition = i64::from(partition);
-            table.row([partition, next_offset, low_watermark, lost, sealed].map(|n| n.to_string()));
+            let cells = [partition, next_offset, low_watermark, not_read_again, lost, sealed];
+            table.row(cells.map(|n| n.to_string()));
         }
         let end = if self.dry_run {
             "dry run: nothing was changed; --apply --reason \"…\" accepts the loss, for good"
@@ -195,25 +205,30 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use seal::Open;
+
     use super::*;
+    use crate::offsets::Outcomes;
 
     #[test]
-    fn only_what_lies_before_the_log_is_lost() {
+    fn only_what_lies_before_the_log_and_has_no_outcome_is_lost() {
         let position = |next, applied_to| Position {
             partition: 1,
             first_offset: 0,
             open: Open::start(next),
             applied_to,
-            parked: 0,
+            outcomes: Outcomes::default(),
         };
         let at = |low, high| BTreeMap::from([(1, (low, high))]);
         assert_eq!(loss(&position(5, 5), &at(5, 9)).unwrap(), None);
         assert_eq!(loss(&position(9, 9), &at(0, 9)).unwrap(), None);
-        let found = loss(&position(5, 5), &at(7, 9)).unwrap().unwrap();
-        assert_eq!((found.low_watermark, found.lost), (7, 2));
+        for (applied_to, wanted) in [(5, (0, 2)), (6, (1, 1)), (7, (2, 0)), (9, (2, 0))] {
+            let found = loss(&position(5, applied_to), &at(7, 9)).unwrap().unwrap();
+            assert_eq!((found.not_read_again, found.lost), wanted, "applied to {applied_to}");
+            assert_eq!(found.low_watermark, 7);
+        }
         for (position, watermarks, wanted) in [
             (position(10, 10), at(0, 9), "another log"),
-            (position(5, 6), at(7, 9), "being read again"),
             (position(5, 5), BTreeMap::new(), "no such partition"),
         ] {
             let error = loss(&position, &watermarks).unwrap_err().to_string();

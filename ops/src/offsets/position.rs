@@ -1,10 +1,10 @@
-//! One partition's row of `consumer_offset`, as far as moving it needs.
+//! One partition's row of `consumer_offset`: where it is, and putting it elsewhere.
 
 use registry::Timestamptz;
-use schemas::Digest;
 use seal::{Chain, Open, Sum};
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{GenericClient, Row, Transaction};
 
+use super::Outcomes;
 use crate::operator::{Run, busy};
 use crate::{Error, stored};
 
@@ -17,22 +17,24 @@ pub(super) struct Position {
     pub(super) open: Open,
     /// Offsets before this one have their outcome already.
     pub(super) applied_to: i64,
-    pub(super) parked: i64,
+    /// What the offsets before the next became.
+    pub(super) outcomes: Outcomes,
 }
 
-/// A batch holds its partitions for moments; a consumer that was stopped may hold them for long.
-pub(super) const HELD: &str = "a consumer's batch holds the partitions: try again in a moment; where \
-    it stays so, a consumer hangs (`gatelog offsets show` names the owners)";
+/// Who holds a row for too long.
+const HELD: &str = "a consumer's batch holds the partitions: try again in a moment; where it stays so, \
+    a consumer hangs (`gatelog offsets show` names the owners)";
 
-/// All partitions that were ever read, in order; where something is to be changed, nobody else
-/// changes them from here to the end of the transaction.
+/// Those of `partitions` that were ever read, or all, in order; where something is to be changed,
+/// nobody else changes them from here to the end of the transaction.
 pub(super) async fn positions(
     client: &impl GenericClient,
+    partitions: Option<&[i32]>,
     run: &Run,
 ) -> Result<Vec<Position>, Error> {
     let sql = include_str!("sql/positions.sql");
     let lock = if run.is_dry() { "" } else { "FOR UPDATE" };
-    let rows = client.query(&format!("{sql}{lock}"), &[]).await.map_err(busy(HELD))?;
+    let rows = client.query(&format!("{sql}{lock}"), &[&partitions]).await.map_err(busy(HELD))?;
     rows.iter().map(Position::read).collect()
 }
 
@@ -55,8 +57,77 @@ impl Position {
             first_offset: row.get("first_offset"),
             open,
             applied_to: row.get("applied_to"),
-            parked: row.get("parked"),
+            outcomes: Outcomes::read(row),
         })
+    }
+}
+
+/// Puts a partition elsewhere; `by` is the command that does.
+pub(super) async fn put(
+    transaction: &Transaction<'_>,
+    partition: i32,
+    by: &str,
+    open: &Open,
+    outcomes: &Outcomes,
+) -> Result<(), Error> {
+    let [rows, collisions, duplicates, dead, parked, gaps, lost] = outcomes.cells();
+    let Columns { events, digest, min, max } = Columns::of(&open.sum);
+    let (next, chain) = (open.next_offset, &open.chain.0[..]);
+    transaction
+        .execute(
+            include_str!("sql/put_position.sql"),
+            &[
+                &partition,
+                &by,
+                &next,
+                &rows,
+                &collisions,
+                &duplicates,
+                &dead,
+                &parked,
+                &gaps,
+                &lost,
+                &events,
+                &digest,
+                &min,
+                &max,
+                &chain,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// A gap that an offset lies within is two from now on: read again from there, its second part is
+/// found as one of its own.
+pub(super) async fn split_gap(
+    transaction: &Transaction<'_>,
+    partition: i32,
+    offset: i64,
+) -> Result<(), Error> {
+    for sql in [include_str!("sql/split_gap.sql"), include_str!("sql/end_gap.sql")] {
+        transaction.execute(sql, &[&partition, &offset]).await?;
+    }
+    Ok(())
+}
+
+/// A sum as columns hold it.
+pub(super) struct Columns {
+    pub(super) events: i64,
+    pub(super) digest: Vec<u8>,
+    pub(super) min: Option<Timestamptz>,
+    pub(super) max: Option<Timestamptz>,
+}
+
+impl Columns {
+    pub(super) fn of(sum: &Sum) -> Self {
+        Self {
+            // At most a bucket's.
+            events: sum.events as i64,
+            digest: sum.digest.0.to_be_bytes().to_vec(),
+            min: sum.occurred.map(|(min, _)| Timestamptz(min)),
+            max: sum.occurred.map(|(_, max)| Timestamptz(max)),
+        }
     }
 }
 
@@ -64,9 +135,4 @@ impl Position {
 pub(super) fn chain(bytes: &[u8]) -> Result<Chain, Error> {
     let bytes = bytes.try_into();
     bytes.map(Chain).map_err(|_| Error::Other("a stored chain has not 32 bytes".to_owned()))
-}
-
-/// A digest as a column holds it.
-pub(super) fn bytes(digest: Digest) -> Vec<u8> {
-    digest.0.to_be_bytes().to_vec()
 }

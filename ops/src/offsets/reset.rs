@@ -1,14 +1,14 @@
 //! `gatelog offsets reset`: reads a part of the log again, which changes no row.
 
-use seal::{Chain, bucket_of, bucket_start};
+use seal::{bucket_of, bucket_start};
 use serde::Serialize;
 use serde_json::json;
-use tokio_postgres::{GenericClient, Transaction};
+use tokio_postgres::Transaction;
 
-use super::position::{HELD, Position, chain, positions};
-use super::totals::{Limits, Target, limits, totals_before};
+use super::position::{Position, positions, put, split_gap};
+use super::stands::{Limits, Target, limits, open_at, totals_before};
 use super::{Outcomes, watermarks};
-use crate::operator::{self, Run, busy};
+use crate::operator::{self, Run};
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{Error, Verdict, connect};
@@ -57,6 +57,9 @@ pub struct Back {
     pub outcomes_before: Outcomes,
 }
 
+/// Who stands in a row that was set back.
+const BY: &str = "gatelog offsets reset";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -94,7 +97,7 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
     let topic = settings.topic.swipes.clone();
     let watermarks = watermarks(&settings.kafka, &topic).await?;
     let transaction = client.transaction().await?;
-    let positions = chosen(positions(&transaction, run).await?, which)?;
+    let positions = chosen(&transaction, which, run).await?;
     let limits = limits(&transaction).await?;
     let mut targets = Vec::new();
     for position in &positions {
@@ -106,11 +109,11 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
     let totals = totals_before(&transaction, &targets).await?;
     let mut partitions = Vec::new();
     for ((position, target), outcomes_before) in positions.iter().zip(&targets).zip(totals) {
-        let expected = target.offset - position.first_offset;
-        outcomes_before.must_sum_up(position.partition, target.offset, expected)?;
-        if let Run::Apply { .. } = run {
-            let chain = chain_before(&transaction, position, target).await?;
-            go_back(&transaction, target, &outcomes_before, chain).await?;
+        outcomes_before.must_sum_up(position, target)?;
+        let open = open_at(&transaction, position, target).await?;
+        if !run.is_dry() {
+            split_gap(&transaction, target.partition, target.offset).await?;
+            put(&transaction, target.partition, BY, &open, &outcomes_before).await?;
         }
         partitions.push(Back {
             partition: position.partition,
@@ -130,15 +133,20 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
 }
 
 /// The partitions that were asked for; each must have been read.
-fn chosen(positions: Vec<Position>, which: &Which) -> Result<Vec<Position>, Error> {
-    let Which::These(wanted) = which else { return Ok(positions) };
-    let unread = wanted.iter().find(|w| positions.iter().all(|found| found.partition != **w));
-    if let Some(partition) = unread {
-        let problem =
-            format!("partition {partition} was never read, so there is nothing to go back to");
-        return Err(Error::Usage(problem));
+async fn chosen(
+    transaction: &Transaction<'_>,
+    which: &Which,
+    run: &Run,
+) -> Result<Vec<Position>, Error> {
+    let Which::These(wanted) = which else { return positions(transaction, None, run).await };
+    let found = positions(transaction, Some(wanted), run).await?;
+    let unread = wanted.iter().find(|w| found.iter().all(|found| found.partition != **w));
+    match unread {
+        None => Ok(found),
+        Some(partition) => Err(Error::Usage(format!(
+            "partition {partition} was never read, so there is nothing to go back to"
+        ))),
     }
-    Ok(positions.into_iter().filter(|found| wanted.contains(&found.partition)).collect())
 }
 
 /// Where a partition goes back to.
@@ -146,8 +154,8 @@ fn target(position: &Position, to: To, low: i64, limits: &Limits) -> Result<i64,
     let Position { partition, first_offset, .. } = *position;
     let next_offset = position.next_offset();
     let refuse = |why: String| Err(Error::Usage(format!("partition {partition}: {why}")));
-    if position.parked > 0 {
-        let parked = position.parked;
+    let parked = position.outcomes.parked;
+    if parked > 0 {
         return refuse(format!("{parked} events wait in lanes: go back when none does"));
     }
     let wanted = match to {
@@ -180,67 +188,6 @@ fn target(position: &Position, to: To, low: i64, limits: &Limits) -> Result<i64,
     ))
 }
 
-/// The chain up to where a partition goes back to.
-async fn chain_before(
-    client: &impl GenericClient,
-    position: &Position,
-    target: &Target,
-) -> Result<Chain, Error> {
-    let Target { partition, offset, ref limits } = *target;
-    if offset == position.next_offset() {
-        return Ok(position.open.chain);
-    }
-    if offset == position.first_offset {
-        return Ok(Chain::START);
-    }
-    let bucket = bucket_of(offset);
-    if let Some((_, chain)) = limits.base.filter(|(first, _)| *first == bucket) {
-        return Ok(chain);
-    }
-    let sql = "SELECT chain FROM log_seal WHERE log_partition = $1 AND bucket = $2";
-    match client.query_opt(sql, &[&partition, &(bucket - 1)]).await? {
-        Some(row) => chain(row.get(0)),
-        None => Err(Error::Usage(format!(
-            "partition {partition}: bucket {} has no seal (log_seal), so nothing can go on behind it; \
-             `gatelog verify` says what else is missing",
-            bucket - 1
-        ))),
-    }
-}
-
-async fn go_back(
-    transaction: &Transaction<'_>,
-    target: &Target,
-    before: &Outcomes,
-    chain: Chain,
-) -> Result<(), Error> {
-    let (partition, offset) = (&target.partition, &target.offset);
-    transaction.execute(include_str!("sql/split_gap.sql"), &[partition, offset]).await?;
-    transaction.execute(include_str!("sql/end_gap.sql"), &[partition, offset]).await?;
-    let Outcomes { rows, collisions, duplicates, dead, parked: _, gaps, lost } = before;
-    let sql = include_str!("sql/reset.sql");
-    let chain = &chain.0[..];
-    transaction
-        .execute(sql, &[partition, offset, rows, collisions, duplicates, dead, gaps, lost, &chain])
-        .await
-        .map_err(busy(HELD))?;
-    Ok(())
-}
-
-impl Outcomes {
-    /// What the tables hold must be what was read.
-    fn must_sum_up(&self, partition: i32, offset: i64, expected: i64) -> Result<(), Error> {
-        let found: i64 = self.cells().iter().sum();
-        if found == expected {
-            return Ok(());
-        }
-        Err(Error::Usage(format!(
-            "partition {partition}: the tables hold {found} outcomes before offset {offset}, and must \
-             hold {expected}; nothing was changed. `gatelog verify` says what is wrong"
-        )))
-    }
-}
-
 impl Report {
     fn render(&self) -> String {
         let header = ["partition", "next", "goes back to", "read again"];
@@ -266,7 +213,7 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use seal::Open;
+    use seal::{Chain, Open};
 
     use super::*;
 
@@ -276,7 +223,7 @@ mod tests {
             first_offset: 3,
             open: Open::start(35_000),
             applied_to: 35_000,
-            parked: 0,
+            outcomes: Outcomes::default(),
         };
         target(&position, to, low, limits).map_err(|error| error.to_string())
     }

@@ -1,4 +1,4 @@
-SELECT log_partition, first_offset, next_offset, applied_to, parked,
-       open_events, open_digest, open_occurred_min, open_occurred_max, chain
+SELECT *
 FROM consumer_offset
+WHERE $1::int[] IS NULL OR log_partition = ANY ($1)
 ORDER BY log_partition
