@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::Digest;
 use seal::{Chain, Sum};
@@ -155,15 +156,66 @@ async fn reset_never_goes_forward_and_waits_for_no_batch_for_ever() -> Result<()
     Ok(())
 }
 
+/// Publishes records and takes them back: offsets that hold no event.
+async fn publish_aborted(world: &World, count: i64) -> Result<()> {
+    let topic = topic(world)?;
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", world.kafka_address())
+        .set("transactional.id", &topic)
+        .create()?;
+    tokio::task::spawn_blocking(move || {
+        producer.init_transactions(support::PATIENCE)?;
+        producer.begin_transaction()?;
+        for _ in 0..count {
+            let record = BaseRecord::<[u8], [u8]>::to(&topic).partition(0).payload(b"taken back");
+            producer.send(record).map_err(|(error, _)| error)?;
+        }
+        producer.flush(support::PATIENCE)?;
+        anyhow::Ok(producer.abort_transaction(support::PATIENCE)?)
+    })
+    .await?
+}
+
+fn topic(world: &World) -> Result<String> {
+    let environment = world.environment();
+    let topic = environment.into_iter().find(|(name, _)| name == "GATELOG_OPS_TOPIC__SWIPES");
+    topic.map(|(_, topic)| topic).context("no topic")
+}
+
+#[tokio::test]
+async fn a_gap_that_lies_across_the_place_is_counted_once() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&CARDS).await?;
+    let swipes = |from: i64, count: i64| -> Vec<_> {
+        (from..from + count).map(|i| swipe(CARDS[(i % 3) as usize], "t-hall", i)).collect()
+    };
+    let mut places = world.log.publish_swipes(&swipes(0, 9_990)).await?;
+    publish_aborted(&world, 20).await?;
+    places.extend(world.log.publish_swipes(&swipes(20_000, 100)).await?);
+    let _consumer = world.consumer_with(&[("GATELOG_CONSUMER_GROUP__RECLAIM_AFTER_MS", "1000")])?;
+    at_the_end(&world, &places).await?;
+    let before = world.totals().await?;
+    let end = 9_990 + before.gaps;
+    assert!(before.rows == 10_090 && end > 10_000, "{before:?}");
+    let reset = ["offsets", "reset", "--to", "10000", "--all", "--apply", "--reason", "x"];
+    done(&world, &reset).await?;
+    assert_eq!(world.totals().await?.gaps, 10, "as much of it as lies before");
+    at_the_end(&world, &places).await?;
+    assert_eq!(world.totals().await?, before);
+    let sql =
+        "SELECT array_agg((first_offset, end_offset)::text ORDER BY first_offset) FROM offset_gap";
+    let gaps: Vec<String> = world.db.query_one(sql, &[]).await?.get(0);
+    assert_eq!(gaps, ["(9990,10000)".to_owned(), format!("(10000,{end})")]);
+    world.each_has_one_outcome(&places).await?;
+    world.verify_clean().await
+}
+
 /// Has Kafka delete what lies before `offset`, as retention would.
 async fn delete_before(world: &World, partition: i32, offset: i64) -> Result<()> {
-    let environment = world.environment();
-    let topic = environment.iter().find(|(name, _)| name == "GATELOG_OPS_TOPIC__SWIPES");
-    let topic = topic.map(|(_, topic)| topic.clone()).context("no topic")?;
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", world.kafka_address()).create()?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
+    list.add_partition_offset(&topic(world)?, partition, Offset::Offset(offset))?;
     let deleted = admin.delete_records(&list, &AdminOptions::new()).await?;
     deleted.elements().iter().try_for_each(|element| Ok(element.error()?))
 }

@@ -1,6 +1,6 @@
 //! Which days are to go, and the step that makes sure that they do not come back.
 
-use jiff::ToSpan;
+use jiff::Span;
 use jiff::civil::Date;
 use serde_json::json;
 use tokio_postgres::{Client, GenericClient};
@@ -74,9 +74,9 @@ fn cut(until: Until, retention: &Retention) -> Result<Date, Error> {
     let before = match until {
         Until::Before(day) => day,
         Until::OlderThan(days) => {
-            retention.today.checked_sub(i64::from(days).days()).map_err(|_| {
-                Error::Usage(format!("--older-than {days}: so many days ago is no day"))
-            })?
+            Span::new().try_days(days).and_then(|days| retention.today.checked_sub(days)).map_err(
+                |_| Error::Usage(format!("--older-than {days}: so many days ago is no day")),
+            )?
         }
     };
     if before > retention.today {
