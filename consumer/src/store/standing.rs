@@ -121,7 +121,7 @@ impl Transaction<'_> {
     ) -> Result<Standing, Error> {
         let events: Vec<&Event<'a>> = events.collect();
         let days: Vec<i32> = events.iter().map(|e| e.swipe.occurred_at.unix_day()).collect();
-        let sql = include_str!("../sql/attached_days.sql");
+        let sql = include_str!("../sql/days_with_tables.sql");
         let rows = self.inner.query(sql, &[&days]).await;
         let rows = rows.map_err(Error::postgres("looking for days of access_log"))?;
         let there: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();

@@ -29,10 +29,10 @@ pub enum Offsets {
 }
 
 const ACCEPT_LOSS: &str = "\
-A consumer stops where Kafka no longer has the offset that a partition goes on from: retention or
-somebody has deleted events that were never read. Nothing brings them back. Accepted, the partition
-goes on at the first offset that Kafka has; what lies between is counted as lost, in consumer_offset
-and offset_gap. Where nothing is lost this says so and changes nothing.
+A consumer stops where Kafka no longer has the offset that a partition goes on from: retention,
+or somebody, has deleted events that were never read. Nothing brings them back. Accepted, the
+partition goes on at the first offset that Kafka has; what lies between is counted as lost, in
+consumer_offset and offset_gap. Where nothing is lost this says so and changes nothing.
 
 A log that ends before what was read of it is another log, made again under its name: refused.
 
@@ -41,12 +41,12 @@ Examples:
   gatelog offsets accept-loss --apply --reason \"retention was 7 days during the outage of 3 May\"";
 
 const RESET: &str = "\
-Goes back to the start of the bucket of 10,000 offsets that the offset lies in. Consumers read on from
-there; each offset keeps the outcome that stands, and no row changes. Use it where tables were put
-back or repaired by hand, or to have the log hold against its seals again. Running consumers find
-their claim gone and take the partition again after group.reclaim_after_ms.
+Goes back to the start of the bucket of 10,000 offsets that the offset lies in. Consumers read
+on from there; each offset keeps the outcome that stands, and no row changes. Use it where tables
+were put back or repaired by hand, or to hold the log against its seals again. Running consumers
+find their claim gone, and take the partition again after group.reclaim_after_ms.
 
-It never goes forward, and not behind what Kafka has deleted or days that were dropped; it says how
+It never goes forward, nor behind what Kafka has deleted or days that were dropped; it says how
 far it can go.
 
 Examples:
@@ -100,17 +100,17 @@ pub enum Partitions {
 }
 
 const DETACH: &str = "\
-From then on swipes of those days are dead-lettered, for good: the days cannot be taken again. Each
-table stays, under its name (access_log_20260531), to be copied away or dropped later. Consumers may
-run meanwhile. If it is interrupted, the same command finishes it.
+From then on swipes of those days are dead-lettered, for good: the days cannot be taken again.
+Each table stays, under its name (access_log_20260531), to be copied away or dropped later.
+Consumers may run meanwhile. If it is interrupted, the same command finishes it.
 
 Examples:
   gatelog partitions detach --older-than 400
   gatelog partitions detach --before 2026-01-01 --apply --reason \"kept for a year, then archived\"";
 
 const DROP: &str = "\
-Detaches the days first where they are not. What they held stays as sums by 10,000 offsets of the log
-(count and digest), so that `gatelog verify` goes on without them. Collisions, duplicates and
+Detaches the days first where they are not. What they held stays as sums by 10,000 offsets of the
+log (count and digest), so that `gatelog verify` goes on without them. Collisions, duplicates and
 permissions of the same age go with them; dead letters stay. Consumers may run meanwhile, but not
 read again (`gatelog offsets reset`). If it is interrupted, the same command finishes it.
 

@@ -124,7 +124,7 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
         });
     }
     let report = Report { dry_run: run.is_dry(), topic, partitions };
-    if let Run::Apply { reason } = run {
+    if let (Run::Apply { reason }, false) = (run, report.partitions.is_empty()) {
         let detail = json!({ "topic": report.topic, "partitions": report.partitions });
         operator::record(&transaction, "reset", reason, &detail).await?;
         transaction.commit().await?;
@@ -190,6 +190,12 @@ fn target(position: &Position, to: To, low: i64, limits: &Limits) -> Result<i64,
 
 impl Report {
     fn render(&self) -> String {
+        if self.partitions.is_empty() {
+            return format!(
+                "topic {}: nothing was read yet, so nothing is read again\n",
+                self.topic
+            );
+        }
         let header = ["partition", "next", "goes back to", "read again"];
         let mut table = Table::new(header, &[]);
         for back in &self.partitions {

@@ -24,6 +24,8 @@ pub(super) struct Plan {
     /// Days before this one go.
     pub(super) before: Date,
     pub(super) oldest_day: Date,
+    /// Whether those days were given up before, and this only completes it.
+    pub(super) is_given_up: bool,
     /// The earliest first; for a detach only those that are not detached.
     pub(super) days: Vec<Day>,
 }
@@ -37,12 +39,16 @@ impl Plan {
         let before = cut(until, &retention)?;
         let mut days = days(client).await?;
         days.retain(|day| day.day < before && (goal == Goal::Drop || day.state != State::Detached));
-        Ok(Self { goal, before, oldest_day: retention.oldest_day, days })
+        let is_given_up = retention.gone_before.is_some_and(|gone| gone >= before);
+        Ok(Self { goal, before, oldest_day: retention.oldest_day, is_given_up, days })
     }
 
     /// Moves the oldest day: from its commit on nobody makes such a day, and consumers that come
     /// upon one look again and dead-letter its events.
     pub(super) async fn give_up(&self, client: &mut Client, reason: &str) -> Result<(), Error> {
+        if self.is_given_up && self.days.is_empty() {
+            return Ok(());
+        }
         let transaction = client.transaction().await?;
         // Whoever is making a day is through with it.
         let locked = transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&DAYS_LOCK]).await;

@@ -82,7 +82,7 @@ impl List {
     }
 
     pub(super) fn render(&self) -> String {
-        let mut text = format!("{} days, kept from {} on", self.days.len(), self.oldest_day);
+        let mut text = format!("{}, kept from {} on", how_many(self.days.len()), self.oldest_day);
         if let Some(gone) = self.gone_before {
             text += &format!("; those before {gone} were given up");
         }
@@ -123,7 +123,8 @@ impl Report {
             (Goal::Drop, true) => "to be dropped",
             (Goal::Drop, false) => "dropped",
         };
-        let mut text = format!("{} days before {} {what}\n", self.days.len(), self.before);
+        let days = how_many(self.days.len());
+        let mut text = format!("{days} before {} {what}\n", self.before);
         let mut table = Table::new(["day", "rows", "size", "was"], &[0, 3]);
         for day in &self.days {
             let counted = self.dropped.iter().find(|dropped| dropped.day == day.day);
@@ -155,6 +156,11 @@ impl Report {
         }
         text
     }
+}
+
+fn how_many(days: usize) -> String {
+    let s = if days == 1 { "" } else { "s" };
+    format!("{days} day{s}")
 }
 
 /// Bytes for people.

@@ -1,10 +1,12 @@
 //! Giving days up, and reading again: what stands is found where it stands, and what is gone is no news.
 
+use std::time::Instant;
+
 use anyhow::Result;
 use serde_json::json;
-use support::{World, swipe};
+use support::{World, eventually, swipe};
 
-use super::{APPLY, BEFORE, applied, caught_up, count, done, refused, staying};
+use super::{APPLY, BEFORE, DAY_MS, applied, caught_up, count, done, refused, staying};
 
 /// Rows of all days, wherever their tables stand.
 async fn all_rows(world: &World, tables: &[&str]) -> Result<String> {
@@ -111,12 +113,33 @@ async fn an_event_that_went_with_its_day_is_no_dead_letter() -> Result<()> {
 async fn an_interrupted_detach_is_finished() -> Result<()> {
     let mut world = World::new(1).await?;
     applied(&mut world, 3, 100).await?;
-    let before = staying(&world).await?;
     let detach = [&["partitions", "detach", "--before", BEFORE][..], &APPLY].concat();
-    // A backup that reads all day.
+    // A backup that reads all day. Whoever writes does not wait behind those who wait for it.
     world.db.batch_execute("BEGIN; SELECT FROM access_log LIMIT 1").await?;
-    let said = refused(&world, &detach, 3).await?;
+    let mut consumer = world.consumer()?;
+    let (refused, applied) = tokio::join!(
+        async {
+            let said = refused(&world, &detach, 3).await?;
+            anyhow::Ok((said, Instant::now()))
+        },
+        async {
+            eventually("a detach is under way", async || {
+                let pending = count(&world, "pg_inherits WHERE inhdetachpending").await?;
+                Ok((pending > 0).then_some(()))
+            })
+            .await?;
+            let more: Vec<_> =
+                (0..50).map(|i| swipe("c1", "t-hall", 2 * DAY_MS + 5_000 + i)).collect();
+            let all = world.log.len().await? + world.log.publish_swipes(&more).await?.len() as i64;
+            caught_up(&world, usize::try_from(all)?).await?;
+            anyhow::Ok(Instant::now())
+        }
+    );
+    let ((said, given_up), applied) = (refused?, applied?);
     assert!(said.contains("the same command"), "{said}");
+    assert!(applied < given_up, "a COPY waited behind the detach");
+    assert!(consumer.terminate().await?.success());
+    let before = staying(&world).await?;
     let list = done(&world, &["partitions", "list"]).await?;
     assert_eq!(list["days"][0]["state"], json!("pending"), "{list:#}");
     world.db.batch_execute("COMMIT").await?;
