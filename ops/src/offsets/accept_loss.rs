@@ -62,8 +62,8 @@ pub async fn run(settings: &Settings, run: &Run, json: bool) -> Result<Verdict, 
     Ok(Verdict::Fine)
 }
 
-/// Moves every partition whose next offset Kafka no longer has to the first that it has, and records
-/// what lies between as lost.
+/// Moves every partition whose next offset Kafka no longer has to the first that it has, and
+/// records what lies between as lost.
 ///
 /// # Errors
 /// [`Error::Usage`] where the log ends before what was read of it: that is another log.

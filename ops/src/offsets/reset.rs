@@ -80,8 +80,8 @@ pub async fn run(
     Ok(Verdict::Fine)
 }
 
-/// Sets partitions back to the start of the bucket of an offset: there the open bucket is empty, and
-/// the chain is the one of the seal before. The outcomes stay where they are, and so does what
+/// Sets partitions back to the start of the bucket of an offset: there the open bucket is empty,
+/// and the chain is the one of the seal before. The outcomes stay where they are, and so does what
 /// says how far they go.
 ///
 /// # Errors

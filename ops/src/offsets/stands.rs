@@ -1,5 +1,5 @@
-//! What the tables say of the offsets before a point: what they became, and what the open bucket would
-//! be there; and how far back that is known.
+//! What the tables say of the offsets before a point: what they became, and what the open bucket
+//! would be there; and how far back that is known.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -35,8 +35,8 @@ pub(super) struct Target {
 }
 
 impl Limits {
-    /// The lowest offset that a partition can go back to, with Kafka's log beginning at `low`: where
-    /// it began, or the start of a bucket.
+    /// The lowest offset that a partition can go back to, with Kafka's log beginning at `low`:
+    /// where it began, or the start of a bucket.
     pub(super) fn lowest(&self, first_offset: i64, low: i64) -> i64 {
         let behind_dropped = self.dropped_bucket_max.map_or(0, |bucket| bucket_start(bucket + 1));
         let known = low.max(self.base_offset()).max(behind_dropped);
