@@ -123,6 +123,47 @@ async fn reset_reads_again_and_changes_no_row() -> Result<()> {
 }
 
 #[tokio::test]
+async fn reset_while_swipes_come() -> Result<()> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&CARDS).await?;
+    let again = ("GATELOG_CONSUMER_GROUP__RECLAIM_AFTER_MS", "1000");
+    let mut consumers = [world.consumer_with(&[again])?, world.consumer_with(&[again])?];
+    for consumer in &mut consumers {
+        consumer.ready().await?;
+    }
+    let (published, reset) = tokio::join!(
+        async {
+            let mut places = Vec::new();
+            for round in 0..60 {
+                places.extend(world.log.publish(events(round * 250, 250)).await?);
+            }
+            anyhow::Ok(places)
+        },
+        async {
+            for _ in 0..3 {
+                eventually("some of it is applied", async || {
+                    Ok((world.totals().await?.all() > 1_500).then_some(()))
+                })
+                .await?;
+                let change = ["--apply", "--reason", "under load"];
+                let reset = ["offsets", "reset", "--to", "start", "--all"];
+                done(&world, &[&reset[..], &change].concat()).await?;
+            }
+            anyhow::Ok(())
+        }
+    );
+    reset?;
+    let places = published?;
+    at_the_end(&world, &places).await?;
+    assert_eq!(world.totals().await?.all(), places.len() as i64);
+    world.each_has_one_outcome(&places).await?;
+    for consumer in &mut consumers {
+        assert!(consumer.runs(), "{}", consumer.said());
+    }
+    world.verify_clean().await
+}
+
+#[tokio::test]
 async fn reset_never_goes_forward_and_waits_for_no_batch_for_ever() -> Result<()> {
     let mut world = World::new(1).await?;
     world.open_the_hall(&CARDS).await?;
