@@ -86,19 +86,27 @@ impl Claimer {
         if new.is_empty() {
             return Ok(());
         }
+        // Read again from the start, what went with dropped days would be counted wrongly.
+        let sql = include_str!("sql/summed_partitions.sql");
+        let rows = client.query(sql, &[&new]).await.map_err(Error::postgres(doing))?;
+        if !rows.is_empty() {
+            let partitions = rows.iter().map(|row| row.get(0)).collect();
+            return Err(Error::ProgressLost { partitions });
+        }
         let (consumer, topic) = (self.kafka.consumer, self.kafka.topic.clone());
         let asked = new.clone();
-        let starts = tokio::task::spawn_blocking(move || {
+        let (low, high): (Vec<i64>, Vec<i64>) = tokio::task::spawn_blocking(move || {
             let timeout = Duration::from_secs(10);
-            let start =
-                |p: &i32| consumer.fetch_watermarks(&topic, *p, timeout).map(|(low, _)| low);
-            asked.iter().map(start).collect::<Result<Vec<i64>, _>>()
+            let ends = |p: &i32| consumer.fetch_watermarks(&topic, *p, timeout);
+            asked.iter().map(ends).collect::<Result<Vec<(i64, i64)>, _>>()
         })
         .await
-        .map_err(|_| Error::Ended("asking for the start of the log"))?
-        .map_err(Error::kafka("asking for the start of the log"))?;
+        .map_err(|_| Error::Ended("asking for the ends of the log"))?
+        .map_err(Error::kafka("asking for the ends of the log"))?
+        .into_iter()
+        .unzip();
         client
-            .execute(include_str!("sql/register_partitions.sql"), &[&new, &starts])
+            .execute(include_str!("sql/register_partitions.sql"), &[&new, &low, &high])
             .await
             .map_err(Error::postgres(doing))?;
         Ok(())

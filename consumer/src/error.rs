@@ -46,6 +46,16 @@ pub enum Error {
         /// The partitions of the seals in question.
         partitions: Vec<i32>,
     },
+    /// The row that says how far a partition was read is gone, and so are days of its events.
+    #[error(
+        "partitions {partitions:?}: consumer_offset has lost its rows, and days were dropped since \
+         the log began (dropped_sum, log_base): what became of each offset can no longer be told by \
+         reading again; put these rows of consumer_offset back from a backup, then start again"
+    )]
+    ProgressLost {
+        /// The partitions without a row.
+        partitions: Vec<i32>,
+    },
     /// This database belongs to another log or group.
     #[error(
         "this database belongs to {what} {stored:?}, this consumer is set to {ours:?}; \

@@ -16,7 +16,8 @@ use registry::{Cache, Freshness};
 use schemas::{DeadLetterReason, Millis};
 
 use crate::batch::{Batch, Part};
-use crate::claims::Claims;
+use crate::chunk::Claim;
+use crate::claims::{Claims, Loss};
 use crate::decide::{Judged, Liveness, judge};
 use crate::decode::{Cause, Event, Refusal, decode};
 use crate::error::Error;
@@ -114,7 +115,7 @@ impl Pipeline {
         let clock = self.cache.clock().unwrap_or_default();
         let settled = transaction.standing_dead(batch).await?;
         let (judged, declined) = self.judge(&events, &outside, &settled, &mut dead);
-        let refused = transaction.refuse(declined, batch, &self.cache, &mut dead);
+        let refused = transaction.refuse(declined, &settled, batch, &self.cache, &mut dead);
         let again = step("judge", refused).await?;
 
         judged.iter().for_each(|judged| told.judged(judged.event));
@@ -230,12 +231,18 @@ impl Pipeline {
                     claims.committed(claim, at);
                 }
                 Fence::Lost(loss) => {
-                    tracing::warn!(partition, ?loss, "the claim is lost; leaving it alone");
-                    self.metrics.claims_lost.inc();
-                    claims.lose(claim, loss);
+                    self.lose(claim, loss, claims);
                     batch.drop_part(*partition);
                 }
             }
         }
+    }
+
+    /// A claim was found to be lost, by the fence or by a look at its row.
+    pub(crate) fn lose(&self, claim: Claim, loss: Loss, claims: &Claims) {
+        let partition = claim.partition;
+        tracing::warn!(partition, ?loss, "the claim is lost; leaving it alone");
+        self.metrics.claims_lost.inc();
+        claims.lose(claim, loss);
     }
 }

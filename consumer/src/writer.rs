@@ -157,10 +157,17 @@ impl Writer {
         let limit = Duration::from_millis(self.settings.postgres.connect_timeout_ms);
         let answered =
             timeout(limit, async { self.connected(store).await?.look_after(&self.claims).await });
-        let answers = matches!(answered.await, Ok(Ok(())));
-        if !answers {
-            *store = None;
-        }
+        let answers = match answered.await {
+            Ok(Ok(lost)) => {
+                lost.into_iter()
+                    .for_each(|(claim, loss)| self.pipeline.lose(claim, loss, &self.claims));
+                true
+            }
+            _ => {
+                *store = None;
+                false
+            }
+        };
         if self.postgres_answers.swap(answers, Ordering::Relaxed) != answers {
             if answers {
                 info!("Postgres answers");

@@ -1,5 +1,8 @@
 -- What operators do to the log's progress and to days, and what stays of days that are gone.
 
+-- The function below takes this over: see V1.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
 -- A topic that is deleted and made again under its name is another log.
 ALTER TABLE log_topic ADD COLUMN topic_id text CHECK (topic_id <> '');
 COMMENT ON COLUMN log_topic.topic_id IS
@@ -53,3 +56,34 @@ CREATE TABLE log_base (
 );
 COMMENT ON TABLE log_base IS
     'Totals of all offsets before first_bucket * 10,000, and the chain up to there. Dead letters and gaps of those offsets stay where they are; they are counted here too.';
+
+-- How old a change is: changes go when the days do whose decisions named their clock.
+ALTER TABLE permission_change ADD COLUMN noted_at timestamptz NOT NULL DEFAULT clock_timestamp();
+
+-- As before, but the oldest day is looked at under the lock: whoever gives days up takes it too, and
+-- after that nobody makes such a day again. And a table of that name is not taken for the day unless
+-- it is attached.
+CREATE OR REPLACE FUNCTION ensure_day(day date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    leaf CONSTANT text := 'access_log_' || to_char(day, 'YYYYMMDD');
+BEGIN
+    PERFORM pg_advisory_xact_lock(7310306018);
+    IF day < (SELECT oldest_day FROM retention) OR day > (now() AT TIME ZONE 'UTC')::date + 2 THEN
+        RAISE EXCEPTION 'day % is outside the range that is kept', day USING ERRCODE = 'GL001';
+    END IF;
+    IF to_regclass(leaf) IS NOT NULL THEN
+        PERFORM FROM pg_inherits
+        WHERE inhrelid = to_regclass(leaf) AND inhparent = 'access_log'::regclass
+          AND NOT inhdetachpending;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'table % is there, but is no partition of access_log: attach it, or take it away', leaf;
+        END IF;
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE access_log INCLUDING ALL)', leaf);
+    EXECUTE format(
+        'ALTER TABLE access_log ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+        leaf, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+    RETURN true;
+END $$;

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod operate;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +11,9 @@ use registry::import::Run;
 use schemas::Millis;
 
 use crate::settings::Settings;
-use crate::{Error, Verdict, access, import, offsets, output, setup, verify};
+use crate::{Error, Verdict, access, import, output, setup, verify};
+
+pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -29,6 +33,7 @@ Examples:
   gatelog access import access.json
   gatelog import swipes.csv --mapping vast
   gatelog offsets show
+  gatelog partitions drop --older-than 400
   gatelog verify";
 
 /// Operates gatelog, the event-sourced access log.
@@ -66,6 +71,9 @@ pub enum Command {
     /// How far the log has been read
     #[command(subcommand)]
     Offsets(Offsets),
+    /// The days of access_log
+    #[command(subcommand)]
+    Partitions(Partitions),
     /// Hold the log against the tables: has every event exactly one outcome, and the right one?
     #[command(after_help = VERIFY, after_long_help = VERIFY)]
     Verify(Verify),
@@ -211,18 +219,6 @@ pub struct Import {
     pub in_flight: u32,
 }
 
-/// How far the log has been read.
-#[derive(Debug, Subcommand)]
-pub enum Offsets {
-    /// Each partition: its last owner, what its offsets became, and how much is left to read
-    ///
-    /// first, next: offsets read so far, `next` being the one to come. They became rows, collisions
-    /// (a second swipe of a card in one millisecond), duplicates, dead letters, or gaps (offsets
-    /// without an event); parked and lost are for later versions. high: the end of the log. lag:
-    /// what is left; worry when it grows while consumers run.
-    Show,
-}
-
 fn import_help() -> String {
     format!(
         "\
@@ -290,7 +286,8 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
             };
             import::run(&settings, &args.file, &args.mapping, &options, json).await
         }
-        Command::Offsets(Offsets::Show) => offsets::show(&settings, json).await,
+        Command::Offsets(command) => operate::offsets(command, &settings, json).await,
+        Command::Partitions(command) => operate::partitions(command, &settings, json).await,
         Command::Verify(args) => {
             let Verify { since, partitions, identities } = args;
             let options = verify::Options { since, partitions, identities };

@@ -59,6 +59,9 @@ pub enum Error {
         /// What the last try said.
         last: String,
     },
+    /// Somebody else holds what a change needs.
+    #[error("{0}")]
+    Busy(&'static str),
     /// The gateway cannot be used.
     #[error("the gateway: {0}")]
     Gateway(String),
@@ -84,6 +87,7 @@ impl Error {
             | Self::Postgres(_)
             | Self::Migration(_)
             | Self::Waited { .. }
+            | Self::Busy(_)
             | Self::Gateway(_)
             | Self::Other(_) => 3,
         }

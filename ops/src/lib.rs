@@ -8,9 +8,12 @@ pub mod connect;
 mod error;
 pub mod import;
 pub mod offsets;
+pub mod operator;
 mod output;
+pub mod partitions;
 pub mod settings;
 pub mod setup;
+mod stored;
 pub mod topics;
 pub mod verify;
 

@@ -1,4 +1,10 @@
-//! `gatelog offsets show`: how far the log has been read, and what its offsets became.
+//! `gatelog offsets`: how far the log has been read, and what its offsets became; and the two ways in
+//! which an operator moves it.
+
+pub mod accept_loss;
+mod position;
+pub mod reset;
+mod stands;
 
 use std::collections::BTreeMap;
 

@@ -93,13 +93,26 @@ pub async fn prepare(
 async fn keep(client: &Client, from: Option<Date>) -> Result<(String, bool), Error> {
     let wanted = from.map(|day| day.to_string());
     let move_it = "UPDATE retention SET oldest_day = $1::text::date
-                   WHERE oldest_day > $1::text::date";
+                   WHERE oldest_day > $1::text::date
+                     AND (gone_before IS NULL OR gone_before <= $1::text::date)";
     let moved = match &wanted {
         Some(day) => client.execute(move_it, &[day]).await? > 0,
         None => false,
     };
-    let query = "SELECT to_char(oldest_day, 'YYYY-MM-DD') FROM retention";
-    let oldest: String = client.query_one(query, &[]).await?.get(0);
+    let query = "SELECT to_char(oldest_day, 'YYYY-MM-DD'), to_char(gone_before, 'YYYY-MM-DD'),
+                        gone_before > $1::text::date
+                 FROM retention";
+    let row = client.query_one(query, &[&wanted]).await?;
+    let oldest: String = row.get(0);
+    if let (Some(day), Some(gone), Some(true)) =
+        (&wanted, row.get::<_, Option<&str>>(1), row.get::<_, Option<bool>>(2))
+    {
+        return Err(Error::Usage(format!(
+            "--keep-from {day}: days before {gone} were detached or dropped (`gatelog partitions`), \
+             and the proof of the log counts on it; they cannot be taken again. The earliest that \
+             --keep-from can name is {gone}"
+        )));
+    }
     match wanted {
         Some(day) if day != oldest => Err(Error::Usage(format!(
             "--keep-from {day}: days are kept from {oldest} on, and this would drop those before \

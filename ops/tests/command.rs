@@ -38,6 +38,11 @@ fn help_teaches_with_examples_and_exit_codes() {
         (vec!["import", "--help"], "terminal = \"vast-f{floor}-z{zone}\""),
         (vec!["offsets", "show", "--help"], "owner"),
         (vec!["verify", "--help"], "gatelog verify --since 2016-06-01 --partition 3,4"),
+        (vec!["offsets", "accept-loss", "--help"], "another log"),
+        (vec!["offsets", "reset", "--help"], "--to start --all --apply --reason"),
+        (vec!["partitions", "list", "--help"], "pending"),
+        (vec!["partitions", "detach", "--help"], "--older-than 400"),
+        (vec!["partitions", "drop", "--help"], "dead letters stay"),
     ] {
         let (code, help, _) = outcome(&command);
         assert!(code == 0 && help.contains(wanted), "{command:?}: {help}");
@@ -68,6 +73,16 @@ fn bad_usage_is_2() {
         (vec!["import", &swipes], "--mapping"),
         (vec!["verify", "--since", "yesterday"], "must be a day, as 2016-06-01"),
         (vec!["verify", "--partition", "-1"], "--partition"),
+        (vec!["offsets", "reset", "--to", "start"], "--partition"),
+        (vec!["offsets", "reset", "--to", "-1", "--all"], "--to"),
+        (vec!["offsets", "reset", "--to", "middle", "--all"], "must be an offset, or start"),
+        (vec!["offsets", "accept-loss", "--apply"], "--reason"),
+        (vec!["offsets", "accept-loss", "--apply", "--reason", " "], "1 to 500 characters"),
+        (vec!["partitions", "drop"], "--before"),
+        (
+            vec!["partitions", "drop", "--before", "2016-06-01", "--older-than", "3"],
+            "cannot be used",
+        ),
         (vec!["import", &swipes, "--mapping", "vast"], "no column \"prox-id\""),
         (vec!["import", &swipes, "--mapping", "vast", "--rate", "0"], "lines a second"),
         (vec!["import", &swipes, "--mapping", "vast", "--gateway", "x"], "must be http://"),

@@ -95,20 +95,18 @@ impl Transaction<'_> {
 }
 
 impl Store {
-    /// Holds the claims against the rows they stand for: a partition without traffic, which meets no
+    /// Which claims the rows they stand for say are lost: a partition without traffic, which meets no
     /// fence, must not miss that it was put back.
-    pub(crate) async fn look_after(&self, claims: &Claims) -> Result<(), Error> {
+    pub(crate) async fn look_after(&self, claims: &Claims) -> Result<Vec<(Claim, Loss)>, Error> {
         // Before the rows are read: by then they can only be further.
         let held = claims.held();
         let partitions: Vec<i32> = held.keys().map(|claim| claim.partition).collect();
         let found = read_offsets(self.client(), &partitions).await?;
-        for (claim, progress) in held {
+        let lost = held.into_iter().filter_map(|(claim, progress)| {
             let row = found.get(&claim.partition).copied();
-            if let Some(loss) = loss(claim, progress.open.next_offset, row) {
-                claims.lose(claim, loss);
-            }
-        }
-        Ok(())
+            Some((claim, loss(claim, progress.open.next_offset, row)?))
+        });
+        Ok(lost.collect())
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 
-use registry::Cache;
+use registry::{Cache, Timestamptz};
+use schemas::DeadLetterReason;
+use seal::bucket_of;
 
 use super::Transaction;
 use super::rows::key;
@@ -47,6 +49,7 @@ impl Transaction<'_> {
     pub(crate) async fn refuse<'a>(
         &mut self,
         declined: Vec<Declined<'_, 'a>>,
+        settled: &HashSet<(i32, i64)>,
         batch: &Batch,
         cache: &Cache,
         dead: &mut Vec<Refusal<'a>>,
@@ -55,10 +58,12 @@ impl Transaction<'_> {
         let read_again =
             |event: &Event<'_>| batch.part(event.claim().partition).is_some_and(Part::read_again);
         let asked = || declined.iter().map(|one| one.event).filter(|event| read_again(event));
-        let (mut standing, mut duplicates) = (Standing::default(), HashSet::new());
+        let mut standing = Standing::default();
+        let (mut duplicates, mut gone) = (HashSet::new(), HashSet::new());
         if asked().next().is_some() {
             standing = self.standing_where_there_are_days(asked(), cache).await?;
             duplicates = self.standing_duplicates(asked()).await?;
+            gone = self.gone_with_their_day(&declined, batch).await?;
         }
         for Declined { event, cause } in declined {
             let (claim, offset) = (event.claim(), event.offset());
@@ -70,6 +75,9 @@ impl Transaction<'_> {
                 again.collisions.push(claim);
             } else if duplicates.contains(&event.place()) {
                 again.duplicates.push(claim);
+            } else if gone.contains(&event.place()) && !settled.contains(&event.place()) {
+                // Counted as a row, which nearly all of them were.
+                continue;
             } else {
                 dead.push(Refusal { record: event.record, cause });
             }
@@ -77,7 +85,35 @@ impl Transaction<'_> {
         Ok(again)
     }
 
-    /// Days that are not kept have no rows.
+    /// Offsets that had their outcome, in days that were dropped since: nothing of them stands, and
+    /// they are no news either.
+    async fn gone_with_their_day(
+        &self,
+        declined: &[Declined<'_, '_>],
+        batch: &Batch,
+    ) -> Result<HashSet<(i32, i64)>, Error> {
+        let (mut partitions, mut offsets) = (Vec::new(), Vec::new());
+        let (mut buckets, mut at) = (Vec::new(), Vec::new());
+        for Declined { event, cause } in declined {
+            let (partition, offset) = event.place();
+            let applied = batch.part(partition).is_some_and(|part| offset < part.before.applied_to);
+            if applied && cause.reason == DeadLetterReason::OccurredAtOutOfRange {
+                partitions.push(partition);
+                offsets.push(offset);
+                buckets.push(bucket_of(offset));
+                at.push(Timestamptz(event.swipe.occurred_at));
+            }
+        }
+        if partitions.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let sql = include_str!("../sql/gone_with_their_day.sql");
+        let rows = self.inner.query(sql, &[&partitions, &offsets, &buckets, &at]).await;
+        let rows = rows.map_err(Error::postgres("looking for sums of dropped days"))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Days that were dropped have no rows; a detached one still has its own.
     async fn standing_where_there_are_days<'e, 'a: 'e>(
         &mut self,
         events: impl Iterator<Item = &'e Event<'a>>,
@@ -85,7 +121,7 @@ impl Transaction<'_> {
     ) -> Result<Standing, Error> {
         let events: Vec<&Event<'a>> = events.collect();
         let days: Vec<i32> = events.iter().map(|e| e.swipe.occurred_at.unix_day()).collect();
-        let sql = include_str!("../sql/attached_days.sql");
+        let sql = include_str!("../sql/days_with_tables.sql");
         let rows = self.inner.query(sql, &[&days]).await;
         let rows = rows.map_err(Error::postgres("looking for days of access_log"))?;
         let there: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();

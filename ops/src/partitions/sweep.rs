@@ -1,0 +1,73 @@
+//! What stands beside the days and is as old: in transactions of a bounded size.
+
+use jiff::civil::Date;
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
+
+use super::report::Side;
+use super::sums::{Kind, Sums};
+use crate::{Error, stored};
+
+/// Rows of one transaction.
+const ROWS_MAX: i64 = 10_000;
+
+/// How much there is of each.
+pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<Vec<Side>, Error> {
+    let row = client.query_one(include_str!("sql/count_sides.sql"), &[&before.to_string()]).await?;
+    let tables = ["duplicate_event", "collision", "user_access_history", "permission_change"];
+    Ok(tables
+        .into_iter()
+        .enumerate()
+        .map(|(at, table)| Side { table, rows: row.get(at) })
+        .collect())
+}
+
+/// Sums duplicates up and deletes them.
+pub(super) async fn duplicates(client: &mut Client, before: Date) -> Result<(), Error> {
+    let before = before.to_string();
+    let mut last = (i32::MIN, i64::MIN);
+    loop {
+        let transaction = client.transaction().await?;
+        let sql = include_str!("sql/take_duplicates.sql");
+        let taken = transaction.query(sql, &[&before, &last.0, &last.1, &ROWS_MAX]).await?;
+        let Some(latest) = taken.iter().map(stored::place).max() else {
+            return Ok(());
+        };
+        last = latest;
+        sum_up(transaction, &taken, Kind::Duplicate).await?;
+    }
+}
+
+/// Sums collisions up and deletes them.
+pub(super) async fn collisions(client: &mut Client, before: Date) -> Result<(), Error> {
+    let before = before.to_string();
+    loop {
+        let transaction = client.transaction().await?;
+        let sql = include_str!("sql/take_collisions.sql");
+        let taken = transaction.query(sql, &[&before, &ROWS_MAX]).await?;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        sum_up(transaction, &taken, Kind::Collision).await?;
+    }
+}
+
+/// Deletes what nobody can ask of the permissions any more.
+pub(super) async fn permissions(client: &Client, before: Date) -> Result<(), Error> {
+    let before = before.to_string();
+    for sql in [include_str!("sql/delete_spans.sql"), include_str!("sql/delete_changes.sql")] {
+        while client.execute(sql, &[&before, &ROWS_MAX]).await? > 0 {}
+    }
+    Ok(())
+}
+
+async fn sum_up(transaction: Transaction<'_>, taken: &[Row], kind: Kind) -> Result<(), Error> {
+    let mut sums = Sums::default();
+    for row in taken {
+        sums.add(row, kind)?;
+    }
+    let (partitions, offsets): (Vec<i32>, Vec<i64>) = taken.iter().map(stored::place).unzip();
+    let sql = include_str!("sql/delete_conflicts.sql");
+    transaction.execute(sql, &[&partitions, &offsets]).await?;
+    sums.write(&transaction).await?;
+    Ok(transaction.commit().await?)
+}
