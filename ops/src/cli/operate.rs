@@ -44,7 +44,7 @@ const RESET: &str = "\
 Goes back to the start of the bucket of 10,000 offsets that the offset lies in. Consumers read
 on from there; each offset keeps the outcome that stands, and no row changes. Use it where tables
 were put back or repaired by hand, or to hold the log against its seals again. Running consumers
-find their claim gone, and take the partition again after group.reclaim_after_ms.
+find their claim gone, and take the partition again by themselves within seconds.
 
 It never goes forward, nor behind what Kafka has deleted or days that were dropped; it says how
 far it can go.
