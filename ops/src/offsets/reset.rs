@@ -206,7 +206,7 @@ impl Report {
         let end = if self.dry_run {
             "dry run: nothing was changed; --apply --reason \"…\" does it"
         } else {
-            "done; consumers that run claim these partitions again after group.reclaim_after_ms"
+            "done; consumers that run claim these partitions again by themselves, within seconds"
         };
         let again: i64 = self.partitions.iter().map(|back| back.read_again).sum();
         format!(
