@@ -226,6 +226,7 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
         (&list["gone_before"], &list["days"][0]["state"]),
         (&json!(BEFORE), &json!("attached"))
     );
+    world.verify_clean().await?;
     let said = refused(&world, &["partitions", "drop", "--before", "2999-01-01"], 2).await?;
     assert!(said.contains("today"), "{said}");
     Ok(())

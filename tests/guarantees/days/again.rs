@@ -45,6 +45,7 @@ async fn what_stands_in_a_detached_day_keeps_its_outcome() -> Result<()> {
     let reset = |to: &'static str| {
         ["offsets", "reset", "--to", to, "--all", "--apply", "--reason", "look again"]
     };
+    world.verify_clean().await?;
     done(&world, &reset("start")).await?;
     let drop = [&["partitions", "drop", "--before", BEFORE][..], &APPLY].concat();
     let said = refused(&world, &drop, 2).await?;
@@ -55,7 +56,9 @@ async fn what_stands_in_a_detached_day_keeps_its_outcome() -> Result<()> {
 
     // Dropped, they are gone for whoever would read them again.
     assert!(consumer.terminate().await?.success());
+    world.verify_clean().await?;
     done(&world, &drop).await?;
+    world.verify_clean().await?;
     let said = refused(&world, &reset("start"), 2).await?;
     assert!(said.contains("lowest that it can go back to is 20000"), "{said}");
     let stays = staying_rows(&world).await?;
@@ -63,6 +66,7 @@ async fn what_stands_in_a_detached_day_keeps_its_outcome() -> Result<()> {
     let _consumer = world.consumer()?;
     caught_up(&world, log.len()).await?;
     assert_eq!((staying_rows(&world).await?, world.totals().await?), (stays, before.1));
+    world.verify_clean().await?;
     Ok(())
 }
 
@@ -92,6 +96,7 @@ async fn an_event_that_went_with_its_day_is_no_dead_letter() -> Result<()> {
     caught_up(&world, swipes.len()).await?;
     assert_eq!(world.totals().await?, before, "what was a row counts as one");
     assert_eq!(count(&world, "dead_letter").await?, 1, "and what was a dead letter as that");
+    world.verify_clean().await?;
     // The same event sent anew is news, and its day is not kept.
     world.log.publish_swipes(&swipes[..1]).await?;
     caught_up(&world, swipes.len() + 1).await?;
@@ -143,6 +148,7 @@ async fn an_interrupted_detach_is_finished() -> Result<()> {
     let before = staying(&world).await?;
     let list = done(&world, &["partitions", "list"]).await?;
     assert_eq!(list["days"][0]["state"], json!("pending"), "{list:#}");
+    world.verify_clean().await?;
     world.db.batch_execute("COMMIT").await?;
     done(&world, &detach).await?;
     let list = done(&world, &["partitions", "list"]).await?;

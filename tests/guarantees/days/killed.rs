@@ -51,8 +51,10 @@ async fn killed_at_any_moment_and_run_again() -> Result<()> {
             ensure!(running.try_wait()?.is_none(), "it ended and never came to: {step}");
         }
         kill(running)?;
+        world.verify_clean().await?;
     }
     done(&world, &drop).await?;
+    world.verify_clean().await?;
     sums_are(&world, &gone, &chains).await?;
     assert_eq!(staying(&world).await?, staying_before, "something of a day that is kept");
     Ok(())
@@ -99,6 +101,7 @@ async fn killed_in_mid_transaction_and_after_any_while() -> Result<()> {
     }
     assert!(kills > 2, "it was never killed: this has shown nothing");
     done(&world, &drop).await?;
+    world.verify_clean().await?;
     sums_are(&world, &gone, &chains).await?;
     assert_eq!(staying(&world).await?, staying_before, "something of a day that is kept");
     Ok(())

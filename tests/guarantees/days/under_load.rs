@@ -55,6 +55,7 @@ async fn consumers_go_on_and_lose_nothing() -> Result<()> {
     assert_eq!(world.db.query_one(sql, &[]).await?.get::<_, i64>(0), 0);
     let leaves = "pg_class WHERE relname IN ('access_log_20160601', 'access_log_20160602')";
     assert_eq!(count(&world, leaves).await?, 0, "no day came back");
+    world.verify_clean().await?;
     // What slipped in beside days that went is swept by the next run.
     done(&world, &drop).await?;
     each_is_somewhere(&world, &places).await

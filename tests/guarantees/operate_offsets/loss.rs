@@ -97,6 +97,7 @@ async fn a_loss_is_accepted_once_and_counted() -> Result<()> {
         world.db.query_one("SELECT count(*) FROM operator_action", &[]).await?.get(0);
     assert_eq!(actions, 1, "nothing to accept is nothing to write down");
 
+    world.verify_clean().await?;
     // What Kafka has lost cannot be read again; what it has, can.
     let said = refused(&world, &["offsets", "reset", "--to", "start", "--all"], 2).await?;
     assert!(said.contains("cannot go back at all"), "{said}");
@@ -128,7 +129,7 @@ async fn what_was_only_to_be_read_again_is_not_lost() -> Result<()> {
     at_the_end(&world, &places).await?;
     assert_eq!(everything(&world).await?, before, "something was changed or counted otherwise");
     chain_holds(&world, 0).await?;
-    Ok(())
+    world.verify_clean().await
 }
 
 #[tokio::test]
