@@ -10,6 +10,7 @@ mod decisions;
 mod duplicates;
 mod gaps;
 mod gateway;
+mod network;
 mod poison_event;
 mod read_again;
 mod rebalance;

@@ -70,6 +70,7 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
                 .args(["test", "--workspace", "--no-fail-fast"])
                 .args(&args.extra)
                 .envs(stack.environment())
+                .envs(stack.proxied_environment())
                 .env("GATELOG_BIN_DIR", paths.binaries("debug")),
         )
     });
