@@ -72,7 +72,8 @@ pub(crate) fn launch(
     mut state: State,
     options: StackOptions,
 ) -> Result<Launched> {
-    let mut means = Means::choose(paths)?;
+    let mut means =
+        if options.as_processes { Means::artifacts(paths)? } else { Means::choose(paths)? };
     let mut attempt = 1;
     loop {
         let ports = choose_ports(&mut state, options.purpose)?;

@@ -42,9 +42,10 @@ use self::state::State;
 
 pub(crate) use self::folder::{Folder, wait_for_lock};
 pub(crate) use self::kafka_topics::delete_topics;
+pub(crate) use self::named::first_named;
 pub(crate) use self::options::{Size, StackOptions};
 pub(crate) use self::postgres_probe::Answer;
-pub(crate) use self::server::Server;
+pub(crate) use self::server::{Server, recorded};
 pub(crate) use self::sweep::{down, find_up, sweep};
 
 /// Where a proxy before Kafka finds it, for tests.
