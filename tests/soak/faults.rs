@@ -15,7 +15,7 @@ use crate::watch::{Watch, connect};
 
 /// Longest time until others work a dead consumer's partitions.
 const TAKEOVER_WITHIN: Duration = Duration::from_secs(40);
-/// How long a COPY is lain in wait for.
+/// Ends sessions in mid-COPY, if one is caught there.
 const AMBUSH: &str = include_str!("sql/end_sessions.sql");
 
 /// Everything that faults are done to.
@@ -62,13 +62,24 @@ impl Stage {
         harmed.with_context(|| format!("the fault {}", fault.kind.name()))
     }
 
-    fn consumer(&mut self, victim: usize) -> &mut Member {
-        &mut self.fleet.consumers[victim % CONSUMERS]
+    /// A consumer that has work to do: a new one gets its share after two rounds of the group.
+    async fn consumer(&mut self, victim: usize) -> Result<&mut Member> {
+        let member = &mut self.fleet.consumers[victim % CONSUMERS];
+        let works = self.watch.until(TAKEOVER_WITHIN, |sight| {
+            sight.partitions.values().any(|p| p.owner == member.name && p.worked.is_some())
+        });
+        ensure!(
+            works.await,
+            "{}, one of {CONSUMERS}, got nothing to do in {} s",
+            member.name,
+            TAKEOVER_WITHIN.as_secs()
+        );
+        Ok(member)
     }
 
     /// Its partitions must go to the others, who are timed, before it comes back.
     async fn kill_a_consumer(&mut self, victim: usize) -> Result<()> {
-        let member = self.consumer(victim);
+        let member = self.consumer(victim).await?;
         let name = member.name.clone();
         member.process.kill()?;
         let killed = Instant::now();
@@ -92,9 +103,7 @@ impl Stage {
              after {} s",
             TAKEOVER_WITHIN.as_secs()
         );
-        if !orphans.is_empty() {
-            self.tally.takeover(killed.elapsed());
-        }
+        self.tally.takeover(killed.elapsed());
         self.replace(victim % CONSUMERS)
     }
 
@@ -104,7 +113,7 @@ impl Stage {
     }
 
     async fn pause_a_consumer(&mut self, victim: usize, lasts: Duration) -> Result<()> {
-        let member = self.consumer(victim);
+        let member = self.consumer(victim).await?;
         member.process.signal("STOP")?;
         sleep(lasts).await;
         member.process.signal("CONT")

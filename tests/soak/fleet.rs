@@ -47,8 +47,7 @@ impl Fleet {
         let postgres = world.postgres_at(network.postgres.address());
         let addresses = watch::Sender::new(Vec::new());
         let (consumers, gateways) = (Vec::new(), Vec::new());
-        let mut fleet =
-            Self { world, consumers, gateways, addresses, kafka, postgres, starts: 0 };
+        let mut fleet = Self { world, consumers, gateways, addresses, kafka, postgres, starts: 0 };
         for _ in 0..GATEWAYS {
             let gateway = fleet.new_gateway()?;
             fleet.gateways.push(gateway);
@@ -147,7 +146,8 @@ impl Fleet {
     pub(crate) fn logs(&self) -> String {
         let consumers = self.consumers.iter().map(|m| (m.name.as_str(), m.process.said()));
         let gateways = self.gateways.iter().map(|gateway| ("gateway", gateway.said()));
-        let ends = consumers.chain(gateways).map(|(name, said)| format!("{name}:\n{}", tail(&said)));
+        let ends =
+            consumers.chain(gateways).map(|(name, said)| format!("{name}:\n{}", tail(&said)));
         ends.collect::<Vec<_>>().join("\n")
     }
 

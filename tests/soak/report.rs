@@ -127,7 +127,10 @@ impl Report {
         for (holds, problem) in [
             none(found.lost, "swipes that a gateway acknowledged are neither row nor collision"),
             none(found.doubled, "events have two outcomes of row and collision"),
-            none(found.out_of_order, "rows are out of the order in which they were acknowledged or committed"),
+            none(
+                found.out_of_order,
+                "rows are out of the order in which they were acknowledged or committed",
+            ),
             none(found.unknown, "rows are of swipes that no terminal knows to be acknowledged"),
             none(found.unnamed, "recorded duplicates don't name their event"),
             none(found.dead, "events are dead letters, though nothing is wrong with them"),

@@ -170,7 +170,9 @@ async fn account(
 /// Drawn on a terminal only.
 fn progress(faults: usize) -> ProgressBar {
     let bar = ProgressBar::new(faults as u64);
-    match ProgressStyle::with_template("  faults {bar:40.cyan/dim} {pos}/{len} {elapsed}  {msg:.dim}") {
+    match ProgressStyle::with_template(
+        "  faults {bar:40.cyan/dim} {pos}/{len} {elapsed}  {msg:.dim}",
+    ) {
         Ok(style) => bar.with_style(style.progress_chars("━╸─")),
         Err(_) => bar,
     }

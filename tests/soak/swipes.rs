@@ -81,7 +81,7 @@ impl Sender {
         let Ok(response) = sent else { return Answer::Again };
         let status = response.status();
         let text = response.text().await.unwrap_or_default();
-        answer(status, text)
+        answer(status, &text)
     }
 
     /// Sends a batch to the gateway `which`; what came of each of its swipes.
@@ -100,7 +100,7 @@ impl Sender {
         // An answer that breaks off says nothing.
         let Ok(text) = response.text().await else { return answers };
         if status != StatusCode::OK && status != StatusCode::MULTI_STATUS {
-            return vec![answer(status, text); swipes.len()];
+            return vec![answer(status, &text); swipes.len()];
         }
         for line in text.lines() {
             let Ok(outcome) = serde_json::from_str::<Value>(line) else { continue };
@@ -110,7 +110,7 @@ impl Sender {
                 && let Some(slot) = answers.get_mut(number - 1)
                 && let Ok(status) = StatusCode::from_u16(code)
             {
-                *slot = answer(status, line.to_owned());
+                *slot = answer(status, line);
             }
         }
         answers
@@ -123,7 +123,7 @@ impl Sender {
     }
 }
 
-fn answer(status: StatusCode, text: String) -> Answer {
+fn answer(status: StatusCode, text: &str) -> Answer {
     match status {
         StatusCode::OK => Answer::Logged,
         StatusCode::ACCEPTED => Answer::Promised,

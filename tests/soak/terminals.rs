@@ -125,7 +125,8 @@ impl Holder {
             TERMINALS.map(|terminal| Swipe::live(&self.card, terminal, at, &mut self.random));
         let mut second = Attempts::new(self);
         let mut first = Attempts::new(self);
-        let answers = tokio::join!(first.until_acknowledged(&one), second.until_acknowledged(&other));
+        let answers =
+            tokio::join!(first.until_acknowledged(&one), second.until_acknowledged(&other));
         let place = self.next_place();
         self.note(&one, place, &answers.0);
         self.note(&other, place, &answers.1);

@@ -4,6 +4,8 @@
 //! servers stay ours, so that nothing is left running however a run ends: the child asks for what
 //! it wants done to them, a line each way.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -57,8 +59,34 @@ pub(crate) fn run(paths: &Paths, args: &SoakArgs) -> Result<()> {
 
     let stack = Stack::start(paths, StackOptions::harmed())?;
     ui::heading(&format!("{} faults, seed {}", args.faults, args.seed));
-    let soaked = soak(paths, &stack, args);
+    let soaked = soak(paths, &stack, args).map_err(|error| {
+        if error.is::<Interrupted>() {
+            return error;
+        }
+        match keep_logs(paths, &stack, args.seed) {
+            Ok(kept) => error.context(format!("all logs are kept in {}", kept.display())),
+            Err(lost) => error.context(format!("the logs could not be kept: {lost:#}")),
+        }
+    });
     soaked.and(stack.stop())
+}
+
+/// Copies the logs of all programs and servers out of the stack's folder, which is deleted.
+fn keep_logs(paths: &Paths, stack: &Stack, seed: u64) -> Result<PathBuf> {
+    let kept = paths.soak_logs().join(format!("seed-{seed}"));
+    if kept.exists() {
+        fs::remove_dir_all(&kept)?;
+    }
+    fs::create_dir_all(&kept)?;
+    for entry in fs::read_dir(stack.folder()?.path())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log")
+            && let Some(name) = path.file_name()
+        {
+            fs::copy(&path, kept.join(name))?;
+        }
+    }
+    Ok(kept)
 }
 
 fn soak(paths: &Paths, stack: &Stack, args: &SoakArgs) -> Result<()> {

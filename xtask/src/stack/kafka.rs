@@ -187,9 +187,9 @@ mod tests {
         assert!(text.contains(
             "\nlisteners=PLAINTEXT://127.0.0.1:1,PROXIED://127.0.0.1:3,CONTROLLER://127.0.0.1:2\n"
         ));
-        assert!(text.contains(
-            "\nadvertised.listeners=PLAINTEXT://127.0.0.1:1,PROXIED://127.0.0.1:4\n"
-        ));
+        assert!(
+            text.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:1,PROXIED://127.0.0.1:4\n")
+        );
         assert!(text.contains("\nlog.dirs=/data/kafka/data\n"));
     }
 
