@@ -1,6 +1,7 @@
 //! How each kind of fault is brought about. Each returns when what it harmed is there again; that
 //! it works again is for `run.rs` to wait for.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +16,14 @@ use crate::watch::{Watch, connect};
 
 /// Longest time until others work a dead consumer's partitions.
 const TAKEOVER_WITHIN: Duration = Duration::from_secs(40);
+/// Steps that every batch takes (`consumer/src/pipeline.rs`).
+const FAIL_POINTS: [&str; 11] = [
+    "decode", "begin", "judge", "fence", "probe", "copying", "rows", "totals", "clock", "commit",
+    "noted",
+];
+/// Batches that a consumer with a fail point gets through before, at most.
+const BATCHES_SURVIVED_MAX: usize = 20;
+const SIGKILL: i32 = 9;
 /// Ends sessions in mid-COPY, if one is caught there.
 const AMBUSH: &str = include_str!("sql/end_sessions.sql");
 
@@ -39,6 +48,7 @@ impl Stage {
         let (kafka, postgres) = (&self.network.kafka, &self.network.postgres);
         let harmed = match fault.kind {
             Kind::ConsumerKill => self.kill_a_consumer(victim).await,
+            Kind::FailPoint => self.die_at_a_fail_point(victim).await,
             Kind::ConsumerPause => self.pause_a_consumer(victim, lasts).await,
             Kind::RollingRestart => self.restart_one_by_one().await,
             Kind::AllConsumersKill => self.kill_all_consumers(),
@@ -105,6 +115,23 @@ impl Stage {
         );
         self.tally.takeover(killed.elapsed());
         self.replace(victim % CONSUMERS)
+    }
+
+    /// In the place of a consumer comes one that dies behind a step of one of its first batches.
+    async fn die_at_a_fail_point(&mut self, victim: usize) -> Result<()> {
+        let slot = victim % CONSUMERS;
+        let step = FAIL_POINTS[victim % FAIL_POINTS.len()];
+        let fail_point =
+            format!("{step}={}*off->1*return(kill)", 1 + victim % BATCHES_SURVIVED_MAX);
+        Fleet::dismiss(&mut self.fleet.consumers[slot]).await?;
+        let mut faulty = self.fleet.new_faulty_consumer(slot, &fail_point)?;
+        let ended = faulty.process.ended().await.with_context(|| fail_point.clone())?;
+        ensure!(
+            ended.signal() == Some(SIGKILL),
+            "{fail_point} has not killed it; it ended with {ended}:\n{}",
+            faulty.process.said()
+        );
+        self.replace(slot)
     }
 
     fn replace(&mut self, slot: usize) -> Result<()> {

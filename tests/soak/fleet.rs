@@ -73,11 +73,20 @@ impl Fleet {
 
     /// Starts a consumer for a slot; it is not yet among [`Self::consumers`].
     pub(crate) fn new_consumer(&mut self, slot: usize) -> Result<Member> {
+        self.new_member(slot, None)
+    }
+
+    /// The same with a fail point, as in `rows=3*off->1*return(kill)`.
+    pub(crate) fn new_faulty_consumer(&mut self, slot: usize, fail_point: &str) -> Result<Member> {
+        self.new_member(slot, Some(fail_point))
+    }
+
+    fn new_member(&mut self, slot: usize, fail_point: Option<&str>) -> Result<Member> {
         self.starts += 1;
         let name = format!("soak-{}.{}", slot + 1, self.starts);
         // Everything that may be short is: what heals late heals after the run.
-        let process = self.world.consumer_with(&[
-            ("GATELOG_KAFKA", &self.kafka),
+        let settings = [
+            ("GATELOG_KAFKA", self.kafka.as_str()),
             ("GATELOG_POSTGRES", &self.postgres),
             ("GATELOG_CONSUMER_GROUP__MEMBER", &name),
             ("GATELOG_CONSUMER_GROUP__RECLAIM_AFTER_MS", "2000"),
@@ -85,7 +94,11 @@ impl Fleet {
             ("GATELOG_CONSUMER_BATCH__CLAIM_WAIT_MS", "1000"),
             ("GATELOG_CONSUMER_POSTGRES__CONNECT_TIMEOUT_MS", "2000"),
             ("GATELOG_CONSUMER_RETRY__CAP_MS", "1000"),
-        ])?;
+        ];
+        let process = match fail_point {
+            None => self.world.consumer_with(&settings)?,
+            Some(fail_point) => self.world.faulty_consumer_with(fail_point, &settings)?,
+        };
         Ok(Member { name, process })
     }
 

@@ -7,12 +7,13 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 /// What is done to the system. A new kind needs a name here, a place in [`Kind::ALL`] and an arm in
-/// `faults.rs`; one that not every build can bring about (a consumer with fail points, say) is
-/// left out of the kinds that [`schedule`] is given.
+/// `faults.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// SIGKILL of a consumer; its partitions go to the others before it comes back.
     ConsumerKill,
+    /// A consumer dies at a fail point: behind one of the steps of a claim or a batch.
+    FailPoint,
     /// SIGSTOP of a consumer beyond the session timeout, then SIGCONT.
     ConsumerPause,
     /// SIGTERM of the consumers, one after the other, each replaced before the next.
@@ -55,8 +56,9 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::ConsumerKill,
+        Self::FailPoint,
         Self::ConsumerPause,
         Self::RollingRestart,
         Self::AllConsumersKill,
@@ -82,6 +84,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ConsumerKill => "consumer_kill",
+            Self::FailPoint => "fail_point",
             Self::ConsumerPause => "consumer_pause",
             Self::RollingRestart => "rolling_restart",
             Self::AllConsumersKill => "all_consumers_kill",

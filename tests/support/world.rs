@@ -162,7 +162,20 @@ impl World {
     /// # Errors
     /// It can't be started.
     pub fn faulty_consumer(&mut self, fail_points: &str) -> Result<Process> {
-        self.process("gatelog-consumer-faults", "faulty", &[("FAILPOINTS", fail_points)])
+        self.faulty_consumer_with(fail_points, &[])
+    }
+
+    /// The same with further settings.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn faulty_consumer_with(
+        &mut self,
+        fail_points: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Process> {
+        let more = [&[("FAILPOINTS", fail_points)], more].concat();
+        self.process("gatelog-consumer-faults", "faulty", &more)
     }
 
     /// Starts a gateway.

@@ -16,7 +16,7 @@ use crate::command::{Heard, Talk, run_ok};
 use crate::interrupt::Interrupted;
 use crate::paths::Paths;
 use crate::stack::{self, Answer, Stack, StackOptions};
-use crate::suite::cargo;
+use crate::suite::{FAULTS, cargo};
 use crate::ui;
 
 /// How to run what `cargo xtask test` runs.
@@ -56,6 +56,8 @@ pub(crate) fn run(paths: &Paths, args: &SoakArgs) -> Result<()> {
     // Standard output is the result's.
     build.args(["build", "--workspace", "--bins"]).stdout(std::io::stderr());
     run_ok(&mut build)?;
+    // The consumer that dies where it is told to.
+    run_ok(cargo(paths.root()).args(FAULTS).stdout(std::io::stderr()))?;
 
     let stack = Stack::start(paths, StackOptions::harmed())?;
     ui::heading(&format!("{} faults, seed {}", args.faults, args.seed));

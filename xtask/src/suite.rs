@@ -36,7 +36,7 @@ const LINT: [&str; 8] = [
 ];
 /// The consumer with its fail points, beside the one without: the whole workspace's features, so
 /// that nothing else is built twice.
-const FAULTS: [&str; 6] = [
+pub(crate) const FAULTS: [&str; 6] = [
     "build",
     "--workspace",
     "--features",
