@@ -156,9 +156,7 @@ fn client_config(settings: &Settings) -> ClientConfig {
         .set("queue.buffering.max.messages", publish.queue_events_max.to_string())
         .set("queue.buffering.max.kbytes", publish.queue_kib_max.to_string())
         // A broker that makes topics by itself would choose the partition count, for ever.
-        .set("allow.auto.create.topics", "false")
-        // Terminals wait: a broker that is back should be found within a second, not ten.
-        .set("reconnect.backoff.max.ms", "1000");
+        .set("allow.auto.create.topics", "false");
     config
 }
 

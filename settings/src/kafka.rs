@@ -156,7 +156,12 @@ impl Kafka {
             .set("client.id", client_id)
             .set("security.protocol", self.security_protocol.as_str())
             // Without it a small produce waits for the acknowledgement of the segment before.
-            .set("socket.nagle.disable", "true");
+            .set("socket.nagle.disable", "true")
+            // A connection on which nothing comes back (a firewall that forgot it) is given up
+            // after this; librdkafka's own minute is too long for whoever waits at a door.
+            .set("socket.timeout.ms", "10000")
+            // Somebody waits: a broker that is back should be found within a second, not ten.
+            .set("reconnect.backoff.max.ms", "1000");
         if let Some(mechanism) = self.sasl_mechanism {
             config
                 .set("sasl.mechanisms", mechanism.as_str())

@@ -11,6 +11,7 @@ mod decisions;
 mod duplicates;
 mod gaps;
 mod gateway;
+mod network;
 mod operate_offsets;
 mod poison_event;
 mod read_again;

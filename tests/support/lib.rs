@@ -7,6 +7,7 @@
 mod database;
 mod log;
 mod process;
+mod proxy;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, bail};
 pub use database::{Outcomes, Totals};
 pub use log::{Event, Log, swipe};
 pub use process::Process;
+pub use proxy::Proxy;
 pub use world::{Site, World};
 
 /// Longest time any condition may take; generous, because machines are shared.

@@ -39,6 +39,8 @@ impl Process {
             .stderr(File::create(&log)?)
             .spawn()
             .with_context(|| format!("starting {}", path.display()))?;
+        // In the folder of one of xtask's stacks it ends with the stack at the latest.
+        std::fs::write(folder.join(format!("{name}.pid")), child.id().to_string())?;
         Ok(Self { name: name.to_owned(), child, log, port_file })
     }
 

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -33,6 +33,7 @@ pub struct World {
     admin_url: String,
     database: String,
     folder: PathBuf,
+    is_folder_ours: bool,
     started: usize,
 }
 
@@ -56,6 +57,19 @@ impl World {
     /// # Errors
     /// A server cannot be reached.
     pub async fn new(partitions: u16) -> Result<Self> {
+        let folder = std::env::temp_dir();
+        let folder = folder.join(format!("gatelog-test-{}", Uuid::new_v4().simple()));
+        std::fs::create_dir_all(&folder)?;
+        let mut world = Self::in_folder(partitions, &folder).await?;
+        world.is_folder_ours = true;
+        Ok(world)
+    }
+
+    /// The same, with its programs' files in a folder that stays.
+    ///
+    /// # Errors
+    /// A server cannot be reached.
+    pub async fn in_folder(partitions: u16, folder: &Path) -> Result<Self> {
         let (kafka, admin_url) = (variable("GATELOG_KAFKA")?, variable("GATELOG_POSTGRES")?);
         let template = TEMPLATE.get_or_try_init(|| template(&admin_url)).await?;
         let database = fresh("test");
@@ -73,8 +87,6 @@ impl World {
         }];
         let servers = settings::Kafka { brokers: kafka.clone(), ..settings::Kafka::default() };
         ops::topics::ensure(&servers, &topics).await?;
-        let folder = std::env::temp_dir().join(format!("gatelog-test-{name}"));
-        std::fs::create_dir_all(&folder)?;
         Ok(Self {
             log: Log::new(&kafka, &topic)?,
             db: connect(&postgres).await?,
@@ -85,7 +97,8 @@ impl World {
             postgres,
             admin_url,
             database,
-            folder,
+            folder: folder.to_path_buf(),
+            is_folder_ours: false,
             started: 0,
         })
     }
@@ -149,7 +162,20 @@ impl World {
     /// # Errors
     /// It can't be started.
     pub fn faulty_consumer(&mut self, fail_points: &str) -> Result<Process> {
-        self.process("gatelog-consumer-faults", "faulty", &[("FAILPOINTS", fail_points)])
+        self.faulty_consumer_with(fail_points, &[])
+    }
+
+    /// The same with further settings.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn faulty_consumer_with(
+        &mut self,
+        fail_points: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Process> {
+        let more = [&[("FAILPOINTS", fail_points)], more].concat();
+        self.process("gatelog-consumer-faults", "faulty", &more)
     }
 
     /// Starts a gateway.
@@ -200,6 +226,15 @@ impl World {
         }
         admin.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await?;
         Ok(printed)
+    }
+
+    /// Connects again, where the server was restarted.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn reconnect(&mut self) -> Result<()> {
+        self.db = connect(&self.postgres).await?;
+        Ok(())
     }
 
     /// Another session on the database.
@@ -414,7 +449,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.folder));
+        if self.is_folder_ours {
+            drop(std::fs::remove_dir_all(&self.folder));
+        }
         let (url, database) = (self.admin_url.clone(), self.database.clone());
         // A runtime of its own: this may be dropped inside one, which must not block.
         let cleaned = std::thread::spawn(move || {

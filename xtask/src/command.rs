@@ -1,10 +1,11 @@
 //! Running other programs so that a signal ends them too.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -136,6 +137,74 @@ fn spawn(command: &mut Command) -> Result<Child> {
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot run `{name}`"))
+}
+
+/// A program under way that is talked with, a line each way; its whole group ends with this value.
+pub(crate) struct Talk {
+    child: Child,
+    answers: ChildStdin,
+    questions: Receiver<String>,
+}
+
+/// What came of listening.
+pub(crate) enum Heard {
+    /// A line.
+    Line(String),
+    /// The program has ended.
+    End(ExitStatus),
+}
+
+impl Talk {
+    /// Starts it in a group of its own, with standard output and standard input as the line.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let name = name(command);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot run `{name}`"))?;
+        let answers = child.stdin.take().context("a program without standard input")?;
+        let out = child.stdout.take().context("a program without standard output")?;
+        let (sender, questions) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, answers, questions })
+    }
+
+    /// Waits for the next line, or the end.
+    pub(crate) fn listen(&mut self) -> Result<Heard> {
+        loop {
+            interrupt::check()?;
+            match self.questions.recv_timeout(GLANCE) {
+                Ok(line) => return Ok(Heard::Line(line)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.child.try_wait().context("cannot wait for a program")?;
+                    match status {
+                        Some(status) => return Ok(Heard::End(status)),
+                        None => std::thread::sleep(GLANCE),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says a line. A program that no longer listens is about to end, which is heard of next.
+    pub(crate) fn say(&mut self, line: &str) {
+        let _ = writeln!(self.answers, "{}", line.replace('\n', " | "));
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        end_group(&mut self.child);
+    }
 }
 
 /// SIGINT to the whole group, then SIGKILL to what is left of it.

@@ -5,6 +5,7 @@ mod command;
 mod demo;
 mod interrupt;
 mod paths;
+mod soak;
 mod stack;
 mod steps;
 mod suite;
@@ -40,6 +41,8 @@ enum Task {
     Demo(demo::DemoArgs),
     /// Build for release and run one bench on a stack of its own
     Bench(bench::BenchArgs),
+    /// Everything at work while faults come one after the other; then nothing may be lost or doubled
+    Soak(soak::SoakArgs),
 }
 
 impl Task {
@@ -51,6 +54,7 @@ impl Task {
             Self::Test(args) => suite::run(paths, &args),
             Self::Demo(args) => demo::run(paths, &args),
             Self::Bench(args) => bench::run(paths, &args),
+            Self::Soak(args) => soak::run(paths, &args),
         }
     }
 }

@@ -42,6 +42,11 @@ impl Paths {
         self.target.join("stacks")
     }
 
+    /// The logs of soaks that failed.
+    pub(crate) fn soak_logs(&self) -> PathBuf {
+        self.target.join("soak")
+    }
+
     /// Unpacked Maven artifacts, kept between stacks.
     pub(crate) fn cache(&self) -> PathBuf {
         self.stacks().join("cache")

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: everything that must hold before a change goes in, the demo included.
+//! `cargo xtask test`: everything that must hold before a change goes in, the demo and a short soak
+//! included.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,8 +10,10 @@ use clap::Args;
 use crate::command::run_ok;
 use crate::demo::{self, DemoArgs};
 use crate::paths::Paths;
+use crate::soak::{self, SoakArgs};
 use crate::stack::{Size, Stack, StackOptions};
 use crate::steps::Steps;
+use crate::ui;
 
 /// Arguments of `cargo xtask test`.
 #[derive(Args)]
@@ -33,7 +36,7 @@ const LINT: [&str; 8] = [
 ];
 /// The consumer with its fail points, beside the one without: the whole workspace's features, so
 /// that nothing else is built twice.
-const FAULTS: [&str; 6] = [
+pub(crate) const FAULTS: [&str; 6] = [
     "build",
     "--workspace",
     "--features",
@@ -59,6 +62,7 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
     let stack = steps.step("stack", "cargo xtask up", || {
         Stack::start(paths, StackOptions::private(Size::Test))
     })?;
+    let has_own_servers = stack.broker().is_some() && stack.cluster().is_some();
     let alone = format!(
         "eval \"$(cargo xtask up)\" && GATELOG_BIN_DIR=\"{}\" cargo test --workspace {}",
         paths.binaries("debug").display(),
@@ -70,6 +74,7 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
                 .args(["test", "--workspace", "--no-fail-fast"])
                 .args(&args.extra)
                 .envs(stack.environment())
+                .envs(stack.proxied_environment())
                 .env("GATELOG_BIN_DIR", paths.binaries("debug")),
         )
     });
@@ -78,6 +83,11 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
     // The main job, as a user runs it; not where only some tests were asked for.
     if args.extra.is_empty() {
         steps.step("demo", "cargo xtask demo --once", || demo::run(paths, &DemoArgs::once()))?;
+        if has_own_servers {
+            steps.step("soak", soak::ALONE, || soak::run(paths, &SoakArgs::short()))?;
+        } else {
+            ui::note("the soak is left out: it needs servers that are processes of its own");
+        }
     }
     Ok(())
 }

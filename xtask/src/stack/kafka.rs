@@ -7,11 +7,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 
 use crate::command::run_logged;
 use crate::interrupt;
 
 use super::folder::Folder;
+use super::id::StackId;
 use super::kafka_probe;
 use super::options::Size;
 use super::server::{self, Server};
@@ -23,17 +25,31 @@ const LOGGING: &str = include_str!("../../stack/log4j2.xml");
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// The two ports of a broker that is its own controller.
+/// The ports of a broker that is its own controller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KafkaPorts {
     /// For clients.
     pub(crate) broker: u16,
     /// For the quorum of one.
     pub(crate) controller: u16,
+    /// For clients that come by way of a proxy: where the proxy finds the broker.
+    pub(crate) behind_proxy: u16,
+    /// What the broker tells those clients its port is: kept free, until somebody has a proxy
+    /// listen there.
+    pub(crate) proxy: u16,
+}
+
+/// A broker whose storage is formatted; it may be started as often as one likes.
+pub(crate) struct Broker {
+    folder: PathBuf,
+    id: StackId,
+    jars: PathBuf,
+    ports: KafkaPorts,
+    size: Size,
 }
 
 /// Formats the storage, starts the server and waits until it serves.
-pub(crate) fn start(folder: &Folder, jars: &Path, ports: KafkaPorts, size: Size) -> Result<()> {
+pub(crate) fn start(folder: &Folder, jars: &Path, ports: KafkaPorts, size: Size) -> Result<Broker> {
     let home = folder.path().join(NAME);
     fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
     let properties = home.join("server.properties");
@@ -49,12 +65,53 @@ pub(crate) fn start(folder: &Folder, jars: &Path, ports: KafkaPorts, size: Size)
     run_logged(&mut format, &folder.path().join("kafka-format.log"))
         .context("Kafka's storage could not be formatted")?;
 
-    let stack = format!("-Dgatelog.stack={}", folder.id());
-    let mut serve =
-        jvm.command(&[size.kafka_heap(), size.kafka_collector(), &stack], "kafka.Kafka");
-    serve.arg(&properties).current_dir(&home);
-    let mut server = Server::spawn(folder.path(), NAME, &serve)?;
-    wait_until_ready(&mut server, ports.broker, &cluster_id).context("Kafka did not start")
+    let broker = Broker {
+        folder: folder.path().to_path_buf(),
+        id: folder.id().clone(),
+        jars: jars.to_path_buf(),
+        ports,
+        size,
+    };
+    broker.serve()?;
+    Ok(broker)
+}
+
+impl Broker {
+    /// Starts the server, on the ports and the data that it has, and waits until it serves.
+    pub(crate) fn serve(&self) -> Result<()> {
+        let home = self.folder.join(NAME);
+        let stack = format!("-Dgatelog.stack={}", self.id);
+        let logging = home.join("log4j2.xml");
+        let jvm = Jvm { jars: &self.jars, logging: &logging };
+        let options = [self.size.kafka_heap(), self.size.kafka_collector(), &stack];
+        let mut serve = jvm.command(&options, "kafka.Kafka");
+        serve.arg(home.join("server.properties")).current_dir(&home);
+        let mut server = Server::spawn(&self.folder, NAME, &serve)?;
+        wait_until_ready(&mut server, self.ports.broker, &self.id.cluster_id())
+            .context("Kafka did not start")
+    }
+
+    /// Sends the server a signal and waits until it is gone.
+    pub(crate) fn stop(&self, signal: Signal) -> Result<()> {
+        server::stop_one(&self.folder, &self.id, NAME, signal)
+    }
+
+    /// Where a proxy finds the broker, and where it must listen: `host:port` both.
+    pub(crate) fn proxied(&self) -> Proxied {
+        Proxied {
+            behind: format!("127.0.0.1:{}", self.ports.behind_proxy),
+            proxy: format!("127.0.0.1:{}", self.ports.proxy),
+        }
+    }
+}
+
+/// The two ends of a proxy before a broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxied {
+    /// Where the broker is behind it.
+    pub(crate) behind: String,
+    /// Where the broker tells clients that it is.
+    pub(crate) proxy: String,
 }
 
 /// The program that runs Kafka: that of `JAVA_HOME`, or the one on the path.
@@ -85,13 +142,14 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 fn server_properties(home: &Path, ports: KafkaPorts) -> String {
-    let KafkaPorts { broker, controller } = ports;
+    let KafkaPorts { broker, controller, behind_proxy, proxy } = ports;
     let data = home.join("data");
     format!(
         "{SETTINGS}
 # This stack.
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listeners=PLAINTEXT://127.0.0.1:{broker},PROXIED://127.0.0.1:{behind_proxy},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker},PROXIED://127.0.0.1:{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.quorum.voters=1@127.0.0.1:{controller}
 log.dirs={}
 ",
@@ -121,20 +179,23 @@ fn wait_until_ready(server: &mut Server, port: u16, cluster_id: &str) -> Result<
 mod tests {
     use super::*;
 
+    const PORTS: KafkaPorts = KafkaPorts { broker: 1, controller: 2, behind_proxy: 3, proxy: 4 };
+
     #[test]
     fn a_stack_adds_its_ports_and_its_folder() {
-        let ports = KafkaPorts { broker: 9092, controller: 9093 };
-        let text = server_properties(Path::new("/data/kafka"), ports);
+        let text = server_properties(Path::new("/data/kafka"), PORTS);
+        assert!(text.contains(
+            "\nlisteners=PLAINTEXT://127.0.0.1:1,PROXIED://127.0.0.1:3,CONTROLLER://127.0.0.1:2\n"
+        ));
         assert!(
-            text.contains("\nlisteners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\n")
+            text.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:1,PROXIED://127.0.0.1:4\n")
         );
         assert!(text.contains("\nlog.dirs=/data/kafka/data\n"));
     }
 
     #[test]
     fn no_setting_is_given_twice() {
-        let ports = KafkaPorts { broker: 1, controller: 2 };
-        let text = server_properties(Path::new("/"), ports);
+        let text = server_properties(Path::new("/"), PORTS);
         let mut keys: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with('#'))

@@ -9,10 +9,10 @@ use crate::ui;
 use super::artifacts::{self, Artifacts};
 use super::compose;
 use super::folder::Folder;
-use super::kafka::{self, KafkaPorts};
+use super::kafka::{self, Broker, KafkaPorts};
 use super::options::{Purpose, Size, StackOptions};
 use super::ports;
-use super::postgres;
+use super::postgres::{self, Cluster};
 use super::state::State;
 use super::sweep;
 
@@ -42,6 +42,23 @@ impl Addresses {
     }
 }
 
+/// What was started.
+pub(crate) struct Launched {
+    /// Where it is.
+    pub(crate) addresses: Addresses,
+    /// The servers that are processes of ours; containers are not.
+    pub(crate) servers: Servers,
+}
+
+/// Servers that are processes of ours, for a run that stops and starts them.
+#[derive(Default)]
+pub(crate) struct Servers {
+    /// Kafka.
+    pub(crate) kafka: Option<Broker>,
+    /// Postgres.
+    pub(crate) postgres: Option<Cluster>,
+}
+
 /// How servers are started.
 enum Means {
     Compose,
@@ -54,21 +71,23 @@ pub(crate) fn launch(
     folder: &Folder,
     mut state: State,
     options: StackOptions,
-) -> Result<Addresses> {
-    let mut means = Means::choose(paths)?;
+) -> Result<Launched> {
+    let mut means =
+        if options.as_processes { Means::artifacts(paths)? } else { Means::choose(paths)? };
     let mut attempt = 1;
     loop {
-        let controller = choose_ports(&mut state, options.purpose)?;
+        let ports = choose_ports(&mut state, options.purpose)?;
         state.compose = matches!(means, Means::Compose);
         state.save(folder.path())?;
-        let Err(error) = means.start(paths, folder, &state, controller, options.size) else {
-            return Ok(Addresses::of(&state));
+        let error = match means.start(paths, folder, &state, ports, options.size) {
+            Ok(servers) => return Ok(Launched { addresses: Addresses::of(&state), servers }),
+            Err(error) => error,
         };
         if error.is::<Interrupted>() {
             return Err(error);
         }
         sweep::stop(paths, folder)?;
-        means = match next(paths, means, &state, controller, error) {
+        means = match next(paths, means, &state, &ports, error) {
             Ok(means) if attempt < ATTEMPTS => means,
             Ok(_) => anyhow::bail!("no start in {ATTEMPTS} tries, each with other ports"),
             Err(error) => return Err(error),
@@ -84,10 +103,10 @@ fn next(
     paths: &Paths,
     means: Means,
     state: &State,
-    controller: u16,
+    more: &MorePorts,
     error: Error,
 ) -> Result<Means> {
-    let mut ours = state.kafka.iter().chain(&state.postgres).chain([&controller]);
+    let mut ours = state.kafka.iter().chain(&state.postgres).chain(more);
     if ours.any(|&port| !ports::is_free(port)) {
         ui::note("another program has taken a port in the meantime; trying others");
         return Ok(means);
@@ -102,16 +121,20 @@ fn next(
     }
 }
 
-/// Puts ports into the state, and returns one more, for Kafka's controller.
-fn choose_ports(state: &mut State, purpose: Purpose) -> Result<u16> {
-    let [kafka, postgres, controller] = ports::free()?;
+/// Ports of Kafka that no client needs to know: its controller's, and the two of
+/// [`KafkaPorts::behind_proxy`] and [`KafkaPorts::proxy`].
+type MorePorts = [u16; 3];
+
+/// Puts ports into the state, and returns those that don't stand there.
+fn choose_ports(state: &mut State, purpose: Purpose) -> Result<MorePorts> {
+    let [kafka, postgres, controller, behind_proxy, proxy] = ports::free()?;
     let choose = |default: u16, other: u16| {
         let prefer = purpose == Purpose::Up && ports::is_free(default);
         if prefer { default } else { other }
     };
     state.kafka = state.kafka.map(|_| choose(DEFAULT_KAFKA, kafka));
     state.postgres = state.postgres.map(|_| choose(DEFAULT_POSTGRES, postgres));
-    Ok(controller)
+    Ok([controller, behind_proxy, proxy])
 }
 
 impl Means {
@@ -128,17 +151,18 @@ impl Means {
         paths: &Paths,
         folder: &Folder,
         state: &State,
-        controller: u16,
+        [controller, behind_proxy, proxy]: MorePorts,
         size: Size,
-    ) -> Result<()> {
+    ) -> Result<Servers> {
         match self {
             Self::Compose => {
                 let _spinner = ui::spinner("docker compose up (the first time fetches images)");
-                compose::up(paths, folder, state, size)
+                compose::up(paths, folder, state, size).map(|()| Servers::default())
             }
             Self::Artifacts(artifacts) => {
                 let _spinner = ui::spinner("starting Kafka and Postgres");
-                let ports = state.kafka.map(|broker| KafkaPorts { broker, controller });
+                let of = |broker| KafkaPorts { broker, controller, behind_proxy, proxy };
+                let ports = state.kafka.map(of);
                 processes(folder, artifacts, ports, state.postgres, size)
             }
         }
@@ -152,17 +176,19 @@ fn processes(
     kafka_ports: Option<KafkaPorts>,
     postgres_port: Option<u16>,
     size: Size,
-) -> Result<()> {
+) -> Result<Servers> {
     std::thread::scope(|scope| {
         let kafka = kafka_ports
             .map(|ports| scope.spawn(move || kafka::start(folder, &artifacts.kafka, ports, size)));
         let postgres = postgres_port
-            .map_or(Ok(()), |port| postgres::start(folder, &artifacts.postgres, port, size));
+            .map(|port| postgres::start(folder, &artifacts.postgres, port, size))
+            .transpose();
         let kafka = match kafka.map(std::thread::ScopedJoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(outcome)) => outcome,
+            None => Ok(None),
+            Some(Ok(outcome)) => outcome.map(Some),
             Some(Err(_)) => Err(Error::msg("the thread that starts Kafka has panicked")),
         };
-        kafka.and(postgres).context("the stack did not start")
+        let started = kafka.and_then(|kafka| Ok(Servers { kafka, postgres: postgres? }));
+        started.context("the stack did not start")
     })
 }

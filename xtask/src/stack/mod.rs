@@ -33,16 +33,26 @@ use anyhow::{Context, Result};
 use crate::paths::Paths;
 use crate::ui;
 
-use self::launch::Addresses;
+use self::kafka::{Broker, Proxied};
+use self::launch::{Addresses, Servers};
 use self::named::Named;
 use self::options::Purpose;
+use self::postgres::Cluster;
 use self::state::State;
 
 pub(crate) use self::folder::{Folder, wait_for_lock};
 pub(crate) use self::kafka_topics::delete_topics;
+pub(crate) use self::named::first_named;
 pub(crate) use self::options::{Size, StackOptions};
-pub(crate) use self::server::Server;
+pub(crate) use self::postgres_probe::Answer;
+pub(crate) use self::server::{Server, recorded};
 pub(crate) use self::sweep::{down, find_up, sweep};
+
+/// Where a proxy before Kafka finds it, for tests.
+const KAFKA_BEHIND_PROXY: &str = "GATELOG_TEST_KAFKA_BEHIND_PROXY";
+
+/// Where that proxy must listen: the broker tells clients that come by it so.
+const KAFKA_PROXY: &str = "GATELOG_TEST_KAFKA_PROXY";
 
 /// Kafka and Postgres, ready for use.
 pub(crate) struct Stack {
@@ -50,6 +60,7 @@ pub(crate) struct Stack {
     postgres: Part,
     /// What ends with this value; nothing for servers that stay.
     own: Option<Own>,
+    servers: Servers,
 }
 
 /// Where one of the two is, and whether it was there before us.
@@ -83,8 +94,9 @@ impl Stack {
         if all_named {
             return Self::of(named, Addresses::default(), Some(own), "was started");
         }
-        let addresses = launch::launch(paths, &own.folder, state, options)?;
-        let stack = Self::of(named, addresses, Some(own), "was started")?;
+        let launched = launch::launch(paths, &own.folder, state, options)?;
+        let mut stack = Self::of(named, launched.addresses, Some(own), "was started")?;
+        stack.servers = launched.servers;
         let took = ui::duration(started.elapsed());
         ui::done(&format!("Kafka and Postgres are ready ({took})"));
         Ok(stack)
@@ -109,6 +121,25 @@ impl Stack {
             kafka: part("Kafka", named.kafka, own.kafka)?,
             postgres: part("Postgres", named.postgres, own.postgres)?,
             own: folder,
+            servers: Servers::default(),
+        })
+    }
+
+    /// Kafka, where it is a process of ours that may be stopped and started.
+    pub(crate) fn broker(&self) -> Option<&Broker> {
+        self.servers.kafka.as_ref()
+    }
+
+    /// Postgres, likewise.
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        self.servers.postgres.as_ref()
+    }
+
+    /// What a test needs to put a proxy before Kafka; nothing where the broker is not ours.
+    pub(crate) fn proxied_environment(&self) -> Vec<(&'static str, String)> {
+        let proxied = self.broker().map(Broker::proxied);
+        proxied.map_or_else(Vec::new, |Proxied { behind, proxy }| {
+            vec![(KAFKA_BEHIND_PROXY, behind), (KAFKA_PROXY, proxy)]
         })
     }
 

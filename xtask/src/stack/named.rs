@@ -48,6 +48,11 @@ impl Named {
     }
 }
 
+/// The first of the two variables that names a server.
+pub(crate) fn first_named() -> Option<&'static str> {
+    [KAFKA, POSTGRES].into_iter().find(|name| variable(name).is_some())
+}
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

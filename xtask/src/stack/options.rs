@@ -9,17 +9,24 @@ pub(crate) struct StackOptions {
     pub(crate) purpose: Purpose,
     /// How much memory it gets.
     pub(crate) size: Size,
+    /// Whether its servers must be processes of ours, which can be stopped and started.
+    pub(crate) as_processes: bool,
 }
 
 impl StackOptions {
     /// A stack on the ports that the binaries use by default, where these are free.
     pub(crate) fn up() -> Self {
-        Self { purpose: Purpose::Up, size: Size::Everyday }
+        Self { purpose: Purpose::Up, size: Size::Everyday, as_processes: false }
     }
 
     /// A stack for one run of this process, on free ports.
     pub(crate) fn private(size: Size) -> Self {
-        Self { purpose: Purpose::Run, size }
+        Self { purpose: Purpose::Run, size, as_processes: false }
+    }
+
+    /// A stack for one run, whose servers are stopped and started in it.
+    pub(crate) fn harmed() -> Self {
+        Self { as_processes: true, ..Self::private(Size::Test) }
     }
 }
 

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 
 use crate::command::{run_logged, run_ok};
 
 use super::account::Account;
-use super::folder::Folder;
+use super::folder::{Folder, delete_tree};
+use super::id::StackId;
 use super::options::Size;
-use super::postgres_probe;
+use super::postgres_probe::{self, Answer};
 use super::server::{self, Server};
 use super::state::State;
 
@@ -25,8 +27,17 @@ pub(crate) const NAME_IN_POSTGRES: &str = "gatelog";
 
 const SETTINGS: &str = include_str!("../../stack/postgres.conf");
 
+/// A cluster; its server may be started as often as one likes.
+pub(crate) struct Cluster {
+    folder: PathBuf,
+    id: StackId,
+    place: Place,
+    port: u16,
+    size: Size,
+}
+
 /// Makes a cluster, starts the server, waits until it answers and makes the database.
-pub(crate) fn start(folder: &Folder, binaries: &Path, port: u16, size: Size) -> Result<()> {
+pub(crate) fn start(folder: &Folder, binaries: &Path, port: u16, size: Size) -> Result<Cluster> {
     let place = Place::choose(folder, binaries)?;
     let mut initdb = place.program("initdb");
     initdb
@@ -38,19 +49,58 @@ pub(crate) fn start(folder: &Folder, binaries: &Path, port: u16, size: Size) -> 
     run_logged(&mut initdb, &folder.path().join("initdb.log")).context("initdb failed")?;
     append(&place.data.join("postgresql.conf"), SETTINGS)?;
 
-    let mut serve = place.program("postgres");
-    serve.arg("-D").arg(&place.data);
-    for setting in [
-        "listen_addresses=127.0.0.1".to_owned(),
-        "unix_socket_directories=".to_owned(),
-        format!("port={port}"),
-        format!("shared_buffers={}", size.shared_buffers()),
-    ] {
-        serve.arg("-c").arg(setting);
+    let (folder, id) = (folder.path().to_path_buf(), folder.id().clone());
+    let cluster = Cluster { folder, id, place, port, size };
+    cluster.serve(Answer::AndHasDatabase)?;
+    Ok(cluster)
+}
+
+impl Cluster {
+    /// Starts the server, on the port and the data that it has, and waits until it answers.
+    pub(crate) fn serve(&self, answer: Answer) -> Result<()> {
+        let Self { place, port, size, .. } = self;
+        let mut serve = place.program("postgres");
+        serve.arg("-D").arg(&place.data);
+        for setting in [
+            "listen_addresses=127.0.0.1".to_owned(),
+            "unix_socket_directories=".to_owned(),
+            format!("port={port}"),
+            format!("shared_buffers={}", size.shared_buffers()),
+        ] {
+            serve.arg("-c").arg(setting);
+        }
+        let mut server = Server::spawn(&self.folder, NAME, &serve)?;
+        postgres_probe::wait(&mut server, *port, &place.data, answer)
+            .context("Postgres did not start")
     }
-    let mut server = Server::spawn(folder.path(), NAME, &serve)?;
-    postgres_probe::create_database(&mut server, port, &place.data)
-        .context("Postgres did not start")
+
+    /// Sends the server a signal and waits until it is gone. SIGQUIT is `stop -m immediate`.
+    pub(crate) fn stop(&self, signal: Signal) -> Result<()> {
+        server::stop_one(&self.folder, &self.id, NAME, signal)
+    }
+
+    /// Copies the data of a server that is stopped.
+    pub(crate) fn copy(&self) -> Result<()> {
+        let copy = self.cold_copy();
+        delete_tree(&copy)?;
+        let mut cp = Command::new("cp");
+        cp.arg("-a").arg(&self.place.data).arg(&copy);
+        run_ok(&mut server::recorded(&self.folder, "copy", &cp)).context("cannot copy the data")
+    }
+
+    /// Puts the copy in the place of the data; the server is stopped. The copy is gone by that.
+    pub(crate) fn put_back(&self) -> Result<()> {
+        let copy = self.cold_copy();
+        if !copy.exists() {
+            bail!("no copy of the data was made");
+        }
+        delete_tree(&self.place.data)?;
+        fs::rename(&copy, &self.place.data).context("cannot put the copy back")
+    }
+
+    fn cold_copy(&self) -> PathBuf {
+        self.place.data.with_extension("copy")
+    }
 }
 
 /// The URL of a stack's Postgres.

@@ -1,4 +1,4 @@
-//! Waits for a Postgres that is really ours, and makes its database.
+//! Waits for a Postgres that is really ours, and makes its database at the first start.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,9 +16,18 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Connects until the server answers, then makes the database. Another stack's Postgres at the
-/// same port is told by its data folder.
-pub(crate) fn create_database(server: &mut Server, port: u16, data: &Path) -> Result<()> {
+/// What to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It answers, and the database is made: its first start.
+    AndHasDatabase,
+    /// It answers.
+    Only,
+}
+
+/// Connects until the server answers. Another stack's Postgres at the same port is told by its data
+/// folder.
+pub(crate) fn wait(server: &mut Server, port: u16, data: &Path, answer: Answer) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -27,7 +36,7 @@ pub(crate) fn create_database(server: &mut Server, port: u16, data: &Path) -> Re
     let mut pause = FIRST_PAUSE;
     loop {
         server.check()?;
-        match runtime.block_on(attempt(port, data)) {
+        match runtime.block_on(attempt(port, data, answer)) {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() > until => {
                 bail!("{error:#}, for {} s\n{}", READY_WITHIN.as_secs(), server.log_tail())
@@ -38,7 +47,7 @@ pub(crate) fn create_database(server: &mut Server, port: u16, data: &Path) -> Re
     }
 }
 
-async fn attempt(port: u16, data: &Path) -> Result<()> {
+async fn attempt(port: u16, data: &Path, answer: Answer) -> Result<()> {
     let mut config = Config::new();
     config.host("127.0.0.1").port(port).user(NAME_IN_POSTGRES).dbname("postgres");
     let (client, connection) = tokio::time::timeout(CONNECT_WITHIN, config.connect(NoTls))
@@ -51,10 +60,12 @@ async fn attempt(port: u16, data: &Path) -> Result<()> {
     if !same_folder(Path::new(&found), data) {
         bail!("another Postgres listens at its port");
     }
-    client
-        .batch_execute(&format!("CREATE DATABASE {NAME_IN_POSTGRES}"))
-        .await
-        .context("its database cannot be made")?;
+    if answer == Answer::AndHasDatabase {
+        client
+            .batch_execute(&format!("CREATE DATABASE {NAME_IN_POSTGRES}"))
+            .await
+            .context("its database cannot be made")?;
+    }
     drop(client);
     connection.await.context("its connection broke off")?.context("its connection broke off")
 }

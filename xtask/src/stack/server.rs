@@ -4,7 +4,7 @@
 //! is no moment at which it runs unrecorded. A pid counts as ours only while its command line names
 //! the stack.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,6 +19,9 @@ use super::id::StackId;
 
 /// How long a server may take to stop before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// The same for one that is stopped in good order, to be started again.
+const STOP_ONE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a new process may take to write its pid file: one `echo` of a shell.
 const RECORD_WITHIN: Duration = Duration::from_secs(10);
@@ -51,7 +54,14 @@ impl Server {
     /// `name` of the stack in `folder`. Only with the stack's id in its arguments is it found again. Output goes to `NAME.log`, the pid to `NAME.pid`.
     pub(crate) fn spawn(folder: &Path, name: &str, command: &Command) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
-        let out = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        // What it said before it was restarted stays.
+        let out = OpenOptions::new().append(true).create(true).open(&log);
+        let out = out.with_context(|| format!("cannot write {}", log.display()))?;
+        // The pid of an earlier start would be taken for this one's.
+        let recorded_before = pid_file(folder, name);
+        if recorded_before.exists() {
+            fs::remove_file(recorded_before).context("cannot delete a pid file")?;
+        }
         let err = out.try_clone().context("cannot share a log file")?;
         let mut child = recorded(folder, name, command)
             .stdin(Stdio::null())
@@ -173,6 +183,23 @@ fn running(folder: &Path, id: &StackId) -> Result<Vec<(Pid, Signal)>> {
 /// How many servers of the stack in `folder` run.
 pub(crate) fn count_running(folder: &Path, id: &StackId) -> Result<usize> {
     Ok(running(folder, id)?.len())
+}
+
+/// Sends the server `name` a signal that ends it, and waits until it is gone. One that doesn't end
+/// in time is killed, which is an error: data that was to be in order may not be.
+pub(crate) fn stop_one(folder: &Path, id: &StackId, name: &str, signal: Signal) -> Result<()> {
+    let Some(pid) = read_pid(&pid_file(folder, name)).filter(|pid| is_ours(*pid, id)) else {
+        bail!("{name} does not run");
+    };
+    // An error means that it has ended.
+    let _ = kill_process(pid, signal);
+    let server = [(pid, signal)];
+    if wait_until_gone(&server, id, STOP_ONE_WITHIN).is_empty() {
+        return Ok(());
+    }
+    let _ = kill_process(pid, Signal::KILL);
+    wait_until_gone(&server, id, KILL_WITHIN);
+    bail!("{name} did not end in {} s, and was killed", STOP_ONE_WITHIN.as_secs());
 }
 
 /// Stops the servers of the stack in `folder`, all at once; those that don't stop are killed.

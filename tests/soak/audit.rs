@@ -1,0 +1,178 @@
+//! After everything is healed: the terminals' own record against the tables.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use anyhow::Result;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::ledger::Acknowledged;
+
+/// What was found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// Rows of `access_log`.
+    pub(crate) rows: usize,
+    /// Collisions.
+    pub(crate) collisions: usize,
+    /// Duplicates.
+    pub(crate) duplicates: usize,
+    /// Acknowledged, and neither a row nor a collision.
+    pub(crate) lost: usize,
+    /// Events with two outcomes of row and collision.
+    pub(crate) doubled: usize,
+    /// Rows and collisions that stand or were committed before one of the same card that came
+    /// earlier.
+    pub(crate) out_of_order: usize,
+    /// Rows and collisions that no terminal knows of.
+    pub(crate) unknown: usize,
+    /// Duplicates that don't name their event.
+    pub(crate) unnamed: usize,
+    /// Dead letters, of which there must be none.
+    pub(crate) dead: usize,
+}
+
+/// A row or a collision.
+#[derive(Debug, Clone)]
+struct Outcome {
+    event_id: Uuid,
+    card_id: String,
+    at: (i32, i64),
+    committed_us: i64,
+    is_row: bool,
+}
+
+/// A recorded duplicate.
+#[derive(Debug, Clone)]
+struct Duplicate {
+    event_id: Uuid,
+    first_at: (i32, i64),
+}
+
+/// Reads the tables and holds them against what was acknowledged.
+pub(crate) async fn audit(client: &Client, acknowledged: &[Acknowledged]) -> Result<Findings> {
+    let outcomes = outcomes(client).await?;
+    let sql = "SELECT event_id, log_partition, first_offset FROM duplicate_event";
+    let duplicates: Vec<Duplicate> = client
+        .query(sql, &[])
+        .await?
+        .iter()
+        .map(|row| Duplicate { event_id: row.get(0), first_at: (row.get(1), row.get(2)) })
+        .collect();
+    let dead: i64 = client.query_one("SELECT count(*) FROM dead_letter", &[]).await?.get(0);
+    let dead = usize::try_from(dead).unwrap_or_default();
+    Ok(Findings { dead, ..compare(&outcomes, &duplicates, acknowledged) })
+}
+
+/// In the order of the log.
+async fn outcomes(client: &Client) -> Result<Vec<Outcome>> {
+    let rows = client.query(include_str!("sql/outcomes.sql"), &[]).await?;
+    let outcome = |row: &tokio_postgres::Row| Outcome {
+        event_id: row.get(0),
+        card_id: row.get(1),
+        at: (row.get(2), row.get(3)),
+        committed_us: row.get(4),
+        is_row: row.get(5),
+    };
+    Ok(rows.iter().map(outcome).collect())
+}
+
+fn compare(
+    outcomes: &[Outcome],
+    duplicates: &[Duplicate],
+    acknowledged: &[Acknowledged],
+) -> Findings {
+    let known: HashMap<Uuid, &Acknowledged> =
+        acknowledged.iter().map(|entry| (entry.event_id, entry)).collect();
+    let mut times: HashMap<Uuid, usize> = HashMap::new();
+    for outcome in outcomes {
+        *times.entry(outcome.event_id).or_default() += 1;
+    }
+    let stands: HashSet<(Uuid, (i32, i64))> =
+        outcomes.iter().map(|outcome| (outcome.event_id, outcome.at)).collect();
+    let names = |duplicate: &&Duplicate| stands.contains(&(duplicate.event_id, duplicate.first_at));
+    let rows = outcomes.iter().filter(|outcome| outcome.is_row).count();
+    Findings {
+        rows,
+        collisions: outcomes.len() - rows,
+        duplicates: duplicates.len(),
+        lost: known.keys().filter(|id| !times.contains_key(id)).count(),
+        doubled: times.values().filter(|times| **times > 1).count(),
+        out_of_order: out_of_order(outcomes, &known),
+        unknown: times.keys().filter(|id| !known.contains_key(id)).count(),
+        unnamed: duplicates.len() - duplicates.iter().filter(names).count(),
+        dead: 0,
+    }
+}
+
+/// Each card has one partition, so the order of its offsets is the order of the log.
+fn out_of_order(outcomes: &[Outcome], known: &HashMap<Uuid, &Acknowledged>) -> usize {
+    let mut latest: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+    let mut count = 0;
+    for outcome in outcomes {
+        let (place, committed_us) = latest.entry(&outcome.card_id).or_default();
+        let own = known.get(&outcome.event_id).and_then(|entry| entry.place);
+        if own.is_some_and(|own| own < *place) || outcome.committed_us < *committed_us {
+            count += 1;
+        }
+        *place = own.unwrap_or_default().max(*place);
+        *committed_us = outcome.committed_us.max(*committed_us);
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(id: u128, offset: i64, committed_us: i64) -> Outcome {
+        Outcome {
+            event_id: Uuid::from_u128(id),
+            card_id: "c".to_owned(),
+            at: (0, offset),
+            committed_us,
+            is_row: true,
+        }
+    }
+
+    fn told(id: u128, place: u64) -> Acknowledged {
+        Acknowledged { event_id: Uuid::from_u128(id), place: Some(place) }
+    }
+
+    #[test]
+    fn what_is_whole_has_no_findings() {
+        let outcomes = [outcome(1, 0, 10), outcome(2, 1, 10), outcome(3, 2, 11)];
+        // Two under way together may stand either way round.
+        let acknowledged = [told(1, 1), told(2, 0), told(3, 2)];
+        let acknowledged = [told(1, 0), told(2, 0), acknowledged[2].clone()];
+        let duplicates = [Duplicate { event_id: Uuid::from_u128(1), first_at: (0, 0) }];
+        let expected = Findings { rows: 3, duplicates: 1, ..Findings::default() };
+        assert_eq!(compare(&outcomes, &duplicates, &acknowledged), expected);
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_is_counted() {
+        let outcomes = [
+            outcome(1, 0, 10),
+            outcome(1, 1, 10), // doubled
+            outcome(3, 2, 12),
+            outcome(2, 3, 12), // sent before 3
+            outcome(4, 4, 11), // committed before 3
+            outcome(9, 5, 13), // nobody sent it
+        ];
+        let acknowledged = [told(1, 0), told(2, 1), told(3, 2), told(4, 3), told(5, 4)];
+        let duplicates = [Duplicate { event_id: Uuid::from_u128(2), first_at: (0, 0) }];
+        let found = compare(&outcomes, &duplicates, &acknowledged);
+        let expected = Findings {
+            rows: 6,
+            duplicates: 1,
+            lost: 1,
+            doubled: 1,
+            out_of_order: 2,
+            unknown: 1,
+            unnamed: 1,
+            ..Findings::default()
+        };
+        assert_eq!(found, expected);
+    }
+}

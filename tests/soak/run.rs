@@ -1,0 +1,179 @@
+//! One run: set up, harm, heal, hold to account.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use support::World;
+
+use crate::audit::audit;
+use crate::faults::Stage;
+use crate::fleet::{CONSUMERS, Fleet};
+use crate::ledger::Ledger;
+use crate::network::Network;
+use crate::report::{Report, Tally};
+use crate::schedule::{Fault, Kind, schedule};
+use crate::servers::{Servers, tell};
+use crate::swipes::Sender;
+use crate::terminals::Terminals;
+use crate::watch::{Sight, Watch, connect};
+
+/// Longest time until all partitions are worked again after a fault.
+const RECOVER_WITHIN: Duration = Duration::from_secs(60);
+/// Longest time until every terminal has the acknowledgement it waits for.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(60);
+/// Events that are applied before the first fault.
+const WARM: i64 = 200;
+
+/// Plays a run to its end. What does not hold is an error, with how to see it again.
+pub(crate) async fn run(count: usize, seed: u64, folder: &Path, servers: Servers) -> Result<()> {
+    let begun = Instant::now();
+    let faults = schedule(seed, count, &Kind::ALL);
+    let mut stage = set(folder, servers).await.context("setting up")?;
+    let ledger = Arc::new(Ledger::default());
+    let sender = Sender::new(stage.fleet.addresses())?;
+    let terminals = Terminals::start(seed, &sender, &ledger);
+    let played = play(&mut stage, &faults, &ledger).await;
+    let outcome = match played {
+        Ok(()) => finish(&mut stage, terminals).await,
+        failed => failed,
+    };
+    let again = format!("seed {seed}; again: cargo xtask soak --faults {count} --seed {seed}");
+    if let Err(error) = outcome {
+        bail!("{error:#}\n{}\n{again}", stage.fleet.logs());
+    }
+    let report = account(stage, seed, &ledger, begun, folder).await.context(again.clone())?;
+    eprintln!("{}", report.render());
+    tell(&format!("report {}", report.json()))?;
+    let problems = report.problems(faults.len());
+    ensure!(problems.is_empty(), "{}\n{again}", problems.join("\n  "));
+    Ok(())
+}
+
+async fn set(folder: &Path, servers: Servers) -> Result<Stage> {
+    let world = World::in_folder(PARTITIONS, folder).await?;
+    let address = world.postgres_address()?;
+    let postgres = world.postgres_at(&address);
+    let network = Network::start(&address).await?;
+    let fleet = Fleet::start(world, &network).await?;
+    let watch = Watch::start(postgres.clone());
+    let (tally, has_copy) = (Tally::default(), false);
+    Ok(Stage { fleet, network, servers, watch, tally, postgres, has_copy })
+}
+
+/// Partitions of the log: each has several cards.
+const PARTITIONS: u16 = 6;
+
+async fn play(stage: &mut Stage, faults: &[Fault], ledger: &Ledger) -> Result<()> {
+    let bar = progress(faults.len());
+    let warm = stage.watch.until(RECOVER_WITHIN, |sight| sight.advanced >= WARM).await;
+    ensure!(warm, "no swipe is applied, before any fault");
+    for (number, fault) in faults.iter().enumerate() {
+        let Fault { kind, lasts, .. } = *fault;
+        bar.set_message(format!("{}, {} acknowledged", kind.name(), ledger.len()));
+        let begun = Instant::now();
+        let place = || format!("fault {} of {}, {kind:?}", number + 1, faults.len());
+        stage.harm(fault).await.with_context(place)?;
+        let harmed = Instant::now();
+        recover(stage, fault, harmed).await.with_context(place)?;
+        stage.tally.fault(kind, harmed.elapsed());
+        if bar.is_hidden() {
+            let (harm, heal) = (harmed - begun, harmed.elapsed());
+            eprintln!(
+                "  {:>3} {:<20} {:>5} ms of it; took {:.1} s, works again after {:.1} s",
+                number + 1,
+                kind.name(),
+                lasts.as_millis(),
+                harm.as_secs_f64(),
+                heal.as_secs_f64()
+            );
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Waits until every partition is worked again and the next fault is due.
+async fn recover(stage: &mut Stage, fault: &Fault, since: Instant) -> Result<()> {
+    let due = stage.watch.advanced() + fault.after_events;
+    let worked = |sight: &Sight| {
+        sight.partitions.values().all(|p| p.worked.is_some_and(|worked| worked > since))
+    };
+    let recovered =
+        stage.watch.until(RECOVER_WITHIN, |sight| sight.advanced >= due && worked(sight)).await;
+    if !recovered {
+        let sight = stage.watch.now();
+        let still: Vec<_> = sight
+            .partitions
+            .iter()
+            .filter(|(_, p)| p.worked.is_none_or(|worked| worked <= since))
+            .map(|(number, p)| format!("{number} of {} at {}", p.owner, p.next_offset))
+            .collect();
+        bail!(
+            "{} s later {} of {} events due are applied, and these partitions stand still: {still:?}",
+            RECOVER_WITHIN.as_secs(),
+            fault.after_events - (due - sight.advanced),
+            fault.after_events
+        );
+    }
+    stage.fleet.all_run()
+}
+
+/// Nothing is harmed any more: all that terminals wait for is acknowledged, and all of it applied.
+async fn finish(stage: &mut Stage, terminals: Terminals) -> Result<()> {
+    terminals.stop(ACKNOWLEDGE_WITHIN).await?;
+    let world = &mut stage.fleet.world;
+    world.reconnect().await?;
+    world.caught_up().await.context("the lag does not go to 0")?;
+    stage.fleet.all_run()
+}
+
+async fn account(
+    stage: Stage,
+    seed: u64,
+    ledger: &Ledger,
+    begun: Instant,
+    folder: &Path,
+) -> Result<Report> {
+    let acknowledged = ledger.acknowledged();
+    let client = connect(&stage.postgres).await?;
+    let findings = audit(&client, &acknowledged).await.context("reading the tables")?;
+    let (_, verify) = stage.fleet.world.verify().await?;
+    let recognised = stage.fleet.said(folder, "a commit whose reply was lost had landed")?;
+    let sight = stage.watch.now();
+    let mut advanced = [0; CONSUMERS];
+    for (name, count) in &sight.advanced_by {
+        let slot = (0..CONSUMERS).find(|slot| name.starts_with(&format!("soak-{}.", slot + 1)));
+        if let Some(slot) = slot {
+            advanced[slot] += count;
+        }
+    }
+    let (sent_again, failed_attempts) = ledger.troubles();
+    Ok(Report {
+        seed,
+        seconds: begun.elapsed().as_secs_f64(),
+        tally: stage.tally,
+        acknowledged: acknowledged.len(),
+        sent_again,
+        failed_attempts,
+        refused: ledger.refused(),
+        findings,
+        verify,
+        advanced,
+        recognised,
+    })
+}
+
+/// Drawn on a terminal only.
+fn progress(faults: usize) -> ProgressBar {
+    let bar = ProgressBar::new(faults as u64);
+    match ProgressStyle::with_template(
+        "  faults {bar:40.cyan/dim} {pos}/{len} {elapsed}  {msg:.dim}",
+    ) {
+        Ok(style) => bar.with_style(style.progress_chars("━╸─")),
+        Err(_) => bar,
+    }
+}
