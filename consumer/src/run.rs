@@ -211,6 +211,10 @@ fn connect(
         .set("fetch.wait.max.ms", "100")
         // The default of a second stalls a drain (librdkafka#2879).
         .set("fetch.queue.backoff.ms", "10")
+        // Not the default of 1 MiB: partitions then come in short stretches and stay together in
+        // time while a backlog is read, and a batch can be sorted to fit the index (bench drain:
+        // a sixth less CPU in Postgres).
+        .set("fetch.message.max.bytes", "131072")
         .set("queued.min.messages", "50000")
         .set("statistics.interval.ms", "1000");
     match protocol {

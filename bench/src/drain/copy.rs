@@ -1,4 +1,4 @@
-//! The ceiling: the rows of a drain, in its order, by raw binary COPY.
+//! The ceiling: the rows of a drain, in an order, by raw binary COPY.
 
 use std::time::Instant;
 
@@ -6,7 +6,6 @@ use anyhow::{Result, ensure};
 
 use super::Bench;
 use super::report::CopyRun;
-use crate::ceiling::order::Order;
 use crate::ceiling::{Copier, copies, rows};
 use crate::database::{Contents, Database};
 use crate::stats::rate;
@@ -16,7 +15,7 @@ impl Bench {
     pub(super) async fn copy(
         &self,
         name: &str,
-        order: &Order,
+        order: &[Vec<u32>],
         clock: i64,
     ) -> Result<(CopyRun, Contents)> {
         let database = self.database(name).await?;
@@ -28,7 +27,7 @@ impl Bench {
     async fn copy_into(
         &self,
         database: &Database,
-        order: &Order,
+        order: &[Vec<u32>],
         clock: i64,
     ) -> Result<(CopyRun, Contents)> {
         let workload = &self.workload;
@@ -36,7 +35,7 @@ impl Bench {
         let encode = |swipes: &Vec<u32>| {
             copies(swipes, |out, index| rows::row(out, &workload.placed(index), clock))
         };
-        let encoded = order.connections.iter().map(encode).collect();
+        let encoded = order.iter().map(encode).collect();
         database.checkpoint().await?;
 
         let processes = &self.ground.processes;

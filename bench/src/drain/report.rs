@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Options;
+use super::{CeilingOrder, Options};
 use crate::cpu::Cpu;
 use crate::outcome::Tally;
 use crate::stats::{extremes, median, ratio};
@@ -34,6 +34,8 @@ pub struct Report {
     pub jitter_ms: u32,
     /// Days of `access_log` that existed.
     pub days: u16,
+    /// In which order the COPYs wrote.
+    pub ceiling: CeilingOrder,
     /// Each pair's ratio.
     pub ratios: Vec<f64>,
     /// Each drain.
@@ -94,6 +96,7 @@ impl Report {
             partitions: options.partitions,
             jitter_ms: options.jitter_ms,
             days: options.days,
+            ceiling: options.ceiling,
             ratios,
             drains,
             copies,
@@ -108,7 +111,11 @@ impl fmt::Display for Report {
         let Self { partitions, days, .. } = self;
         writeln!(f, "{rows} swipes, {partitions} partitions, {days} days, {runs} pairs")?;
         writeln!(f, "drain    {drain:>10.0} rows/s (median)")?;
-        writeln!(f, "ceiling  {ceiling:>10.0} rows/s (median)")?;
+        let order = match self.ceiling {
+            CeilingOrder::Log => "in the order of the log",
+            CeilingOrder::Drain => "in the order of the drain",
+        };
+        writeln!(f, "ceiling  {ceiling:>10.0} rows/s (median), {order}")?;
         writeln!(f, "ratio    {ratio:>10.3} (median; {ratio_min:.3} to {ratio_max:.3})")?;
         let copies = self.copies.iter().map(|copy| copy.cpu);
         writeln!(

@@ -18,9 +18,12 @@ use crate::fault;
 const COPY_BYTES: usize = 256 * 1024;
 
 impl Transaction<'_> {
-    /// Writes the rows.
+    /// Writes the rows, in the order of time: that of the index, which grows at its end.
     pub(crate) async fn copy_rows(&self, rows: &[Judged<'_, '_>], clock: i64) -> Result<(), Error> {
-        let encoded = rows.iter().map(|row| |out: &mut BytesMut| encode::row(out, row, clock, 0));
+        let mut in_time: Vec<&Judged<'_, '_>> = rows.iter().collect();
+        in_time.sort_by_key(|row| row.event.swipe.occurred_at);
+        let encoded =
+            in_time.into_iter().map(|row| |out: &mut BytesMut| encode::row(out, row, clock, 0));
         self.copy(&self.statements.copy_rows, encoded, "writing access_log").await
     }
 
