@@ -65,7 +65,7 @@ pub(crate) fn of_arrival(workload: &Workload) -> Vec<Vec<u32>> {
 /// The order of the log, as a consumer meets it who takes partitions as Kafka's fetches bring them:
 /// a stretch of each of a connection's partitions in turn.
 pub(crate) fn of_log(workload: &Workload) -> Vec<Vec<u32>> {
-    let mut connections = vec![Vec::with_capacity(workload.len() / CONNECTIONS); CONNECTIONS];
+    let mut connections = vec![Vec::new(); CONNECTIONS];
     let longest = workload.partitions().iter().map(Vec::len).max().unwrap_or_default();
     for from in (0..longest).step_by(STRETCH) {
         for (partition, swipes) in workload.partitions().iter().enumerate() {
