@@ -1,9 +1,19 @@
 //! Drains beside COPYs.
 
-use bench::drain::{Options, run};
+use anyhow::Result;
+use bench::drain::{CeilingOrder, Options, run};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_drain_is_measured_whole() {
+async fn a_small_drain_is_measured_whole() -> Result<()> {
+    measured(CeilingOrder::Log).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_copy_in_its_own_order_too() -> Result<()> {
+    measured(CeilingOrder::Drain).await
+}
+
+async fn measured(ceiling: CeilingOrder) -> Result<()> {
     let options = Options {
         rows: 20_000,
         runs: 2,
@@ -11,9 +21,10 @@ async fn a_small_drain_is_measured_whole() {
         partitions: 6,
         jitter_ms: 60_000,
         days: 40,
+        ceiling,
         cold: true,
     };
-    let report = run(&options).await.unwrap();
+    let report = run(&options).await?;
 
     assert_eq!((report.rows, report.runs, report.days), (20_000, 2, 40));
     assert_eq!((report.drains.len(), report.copies.len(), report.ratios.len()), (2, 2, 2));
@@ -30,4 +41,5 @@ async fn a_small_drain_is_measured_whole() {
             && report.ratio_min <= report.ratio
             && report.ratio <= report.ratio_max
     );
+    Ok(())
 }
