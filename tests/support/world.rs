@@ -1,21 +1,18 @@
-use std::collections::BTreeMap;
+mod proof;
+mod topic;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::error::RDKafkaErrorCode;
-use serde_json::Value;
+use anyhow::{Result, bail};
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::database::{Outcomes, Totals, connect, fresh, with_database};
+use crate::database::{connect, fresh, with_database};
 use crate::log::Log;
 use crate::process::Process;
-use crate::{eventually, variable};
+use crate::variable;
 
 /// One test's world: a database, topics and a consumer group of its own on the shared servers.
 pub struct World {
@@ -245,44 +242,6 @@ impl World {
         connect(&self.postgres).await
     }
 
-    /// Makes the log have more partitions, as one must never do.
-    ///
-    /// # Errors
-    /// Kafka's own.
-    pub async fn add_partitions(&self, count: usize) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.kafka).create()?;
-        let new = [NewPartitions::new(&self.topic, count)];
-        for outcome in admin.create_partitions(&new, &AdminOptions::new()).await? {
-            outcome.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
-        }
-        Ok(())
-    }
-
-    /// Deletes the log's topic and makes another one of its name, with as many partitions.
-    ///
-    /// # Errors
-    /// Kafka's own.
-    pub async fn make_topic_again(&self) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.kafka).create()?;
-        for outcome in admin.delete_topics(&[&self.topic], &AdminOptions::new()).await? {
-            outcome.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
-        }
-        let new =
-            [NewTopic::new(&self.topic, i32::from(self.partitions), TopicReplication::Fixed(1))];
-        // The name is free again when every broker has let go of it.
-        eventually("the topic is made again", async || {
-            let outcomes = admin.create_topics(&new, &AdminOptions::new()).await?;
-            match &outcomes[..] {
-                [Ok(_)] => Ok(Some(())),
-                [Err((_, RDKafkaErrorCode::TopicAlreadyExists))] => Ok(None),
-                other => bail!("{other:?}"),
-            }
-        })
-        .await
-    }
-
     /// Kafka's address.
     pub fn kafka_address(&self) -> String {
         self.kafka.clone()
@@ -308,135 +267,6 @@ impl World {
             self.postgres.rsplit_once('@').unwrap_or(("postgres://", &self.postgres));
         let path = rest.find('/').map_or("", |at| &rest[at..]);
         format!("{before}@{address}{path}")
-    }
-
-    /// Runs `gatelog` with `arguments` to its end: exit code, standard output, standard error.
-    ///
-    /// # Errors
-    /// It can't be started.
-    pub async fn gatelog(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
-        let path = PathBuf::from(variable("GATELOG_BIN_DIR")?).join("gatelog");
-        let mut command = Command::new(&path);
-        command.args(arguments).envs(self.environment());
-        let output = tokio::task::spawn_blocking(move || command.output())
-            .await?
-            .with_context(|| format!("running {}", path.display()))?;
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
-    }
-
-    /// Runs `gatelog verify --json`; its exit code and report.
-    ///
-    /// # Errors
-    /// It printed no report.
-    pub async fn verify(&self) -> Result<(i32, Value)> {
-        self.verify_only(&[]).await
-    }
-
-    /// The same with further arguments.
-    ///
-    /// # Errors
-    /// It printed no report.
-    pub async fn verify_only(&self, arguments: &[&str]) -> Result<(i32, Value)> {
-        let arguments = [&["verify", "--json"], arguments].concat();
-        let (code, out, err) = self.gatelog(&arguments).await?;
-        let report = serde_json::from_str(&out).with_context(|| format!("verify: {out}{err}"))?;
-        Ok((code, report))
-    }
-
-    /// Requires that `gatelog verify` finds nothing wrong.
-    ///
-    /// # Errors
-    /// It did.
-    pub async fn verify_clean(&self) -> Result<()> {
-        let (code, report) = self.verify().await?;
-        if code != 0 || report["ok"] != Value::Bool(true) {
-            bail!("gatelog verify found something (exit code {code}): {report:#}");
-        }
-        Ok(())
-    }
-
-    /// The totals now.
-    ///
-    /// # Errors
-    /// Postgres' own.
-    pub async fn totals(&self) -> Result<Totals> {
-        let sql = "SELECT coalesce(sum(rows), 0)::bigint, coalesce(sum(collisions), 0)::bigint, \
-                   coalesce(sum(duplicates), 0)::bigint, coalesce(sum(dead), 0)::bigint, \
-                   coalesce(sum(gaps), 0)::bigint FROM consumer_offset";
-        let row = self.db.query_one(sql, &[]).await?;
-        Ok(Totals {
-            rows: row.get(0),
-            collisions: row.get(1),
-            duplicates: row.get(2),
-            dead: row.get(3),
-            gaps: row.get(4),
-        })
-    }
-
-    /// Waits until every record of the log has its outcome; the totals then.
-    ///
-    /// # Errors
-    /// It never has.
-    pub async fn caught_up(&self) -> Result<Totals> {
-        let length = self.log.len().await?;
-        let what = format!("all {length} events have their outcome");
-        let reached = eventually(&what, async || {
-            let totals = self.totals().await?;
-            Ok((totals.all() >= length).then_some(totals))
-        });
-        match reached.await {
-            Ok(totals) => Ok(totals),
-            Err(error) => bail!("{error:#}; the totals are {:?}", self.totals().await?),
-        }
-    }
-
-    /// Rows that were committed before a row of the same card that stands earlier in the log.
-    ///
-    /// # Errors
-    /// Postgres' own.
-    pub async fn disordered(&self) -> Result<i64> {
-        let sql = "SELECT count(*) FROM (
-            SELECT pg_xact_commit_timestamp(xmin) AS committed,
-                   lag(pg_xact_commit_timestamp(xmin))
-                       OVER (PARTITION BY card_id ORDER BY log_offset) AS before
-            FROM access_log) AS row WHERE committed < before";
-        Ok(self.db.query_one(sql, &[]).await?.get(0))
-    }
-
-    /// Every (partition, offset) that stands in a table of outcomes, and how often.
-    ///
-    /// # Errors
-    /// Postgres' own.
-    pub async fn outcomes(&self) -> Result<Outcomes> {
-        let sql = "SELECT log_partition, log_offset FROM access_log \
-                   UNION ALL SELECT log_partition, log_offset FROM collision \
-                   UNION ALL SELECT log_partition, log_offset FROM duplicate_event \
-                   UNION ALL SELECT log_partition, log_offset FROM dead_letter";
-        let mut outcomes = BTreeMap::new();
-        for row in self.db.query(sql, &[]).await? {
-            *outcomes.entry((row.get(0), row.get(1))).or_default() += 1;
-        }
-        Ok(outcomes)
-    }
-
-    /// Requires that each of these places in the log has exactly one outcome, and nothing else
-    /// has one.
-    ///
-    /// # Errors
-    /// Names the first place where that is not so.
-    pub async fn each_has_one_outcome(&self, places: &[(i32, i64)]) -> Result<()> {
-        let mut outcomes = self.outcomes().await?;
-        for place in places {
-            match outcomes.remove(place) {
-                Some(1) => {}
-                found => bail!("offset {place:?} has {found:?} outcomes, must have one"),
-            }
-        }
-        match outcomes.first_key_value() {
-            None => Ok(()),
-            Some((place, _)) => bail!("offset {place:?} has an outcome, but was never published"),
-        }
     }
 
     fn process(&mut self, program: &str, name: &str, more: &[(&str, &str)]) -> Result<Process> {
