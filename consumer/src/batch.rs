@@ -103,6 +103,11 @@ impl Batch {
         }
     }
 
+    /// Whether the offset at this place may have its outcome already: it is being read again.
+    pub(crate) fn stands(&self, (partition, offset): (i32, i64)) -> bool {
+        self.part(partition).is_some_and(|part| offset < part.before.applied_to)
+    }
+
     /// Whether the record at `offset` of `claim` is still to be applied.
     fn holds(&self, claim: Claim, offset: i64) -> bool {
         self.parts

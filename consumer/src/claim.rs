@@ -74,18 +74,17 @@ impl Claimer {
         granted.collect()
     }
 
-    /// Enters partitions that were never read, from the start of the log.
+    /// Enters the partitions that have no row: all of the topic's, from the start of the log, by
+    /// whoever claims first. A row that is missing later was lost.
     async fn register_new(&self, client: &Client, partitions: &[i32]) -> Result<(), Error> {
         let doing = "registering partitions";
-        let rows = client
-            .query(include_str!("sql/known_partitions.sql"), &[&partitions])
-            .await
-            .map_err(Error::postgres(doing))?;
+        let rows = client.query("SELECT log_partition FROM consumer_offset", &[]).await;
+        let rows = rows.map_err(Error::postgres(doing))?;
         let known: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
-        let new: Vec<i32> = partitions.iter().copied().filter(|p| !known.contains(p)).collect();
-        if new.is_empty() {
+        if partitions.iter().all(|partition| known.contains(partition)) {
             return Ok(());
         }
+        let new: Vec<i32> = (0..self.log.partitions).filter(|p| !known.contains(p)).collect();
         // Read again from the start, what went with dropped days would be counted wrongly.
         let sql = include_str!("sql/summed_partitions.sql");
         let rows = client.query(sql, &[&new]).await.map_err(Error::postgres(doing))?;

@@ -127,7 +127,8 @@ impl Pipeline {
         let everything = self.probe_everything;
         let probed = transaction.probe(&judged, batch, &self.cache, everything);
         let standing = step("probe", probed).await?;
-        let sorted = Sorted::sort(judged, dead, standing, again, self.cache.cards_numbered());
+        let mut sorted = Sorted::sort(judged, dead, standing, again, self.cache.cards_numbered());
+        sorted.conflicts.retain(|conflict| !batch.stands(conflict.at));
         step("rows", transaction.copy_rows(&sorted.rows, clock)).await?;
         step("collisions", transaction.copy_collisions(&sorted.collisions, clock)).await?;
         let read_again = batch.parts().any(Part::read_again);

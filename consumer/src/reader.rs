@@ -187,8 +187,6 @@ impl Reader {
                     self.consumer.assign(&list)
                 };
                 assigned.map_err(Error::kafka("assigning partitions"))?;
-                // A partition that was paused when it was revoked comes back paused.
-                self.consumer.resume(&list).map_err(Error::kafka("assigning partitions"))?;
                 self.assigned.store(true, Ordering::Relaxed);
             }
             Claiming::Again => {
@@ -197,7 +195,9 @@ impl Reader {
                 }
             }
         }
-        Ok(())
+        // A partition that was paused when it was revoked comes back paused, and one that is claimed
+        // again may have been paused with the writer that it is no longer dealt to.
+        self.consumer.resume(&list).map_err(Error::kafka("assigning partitions"))
     }
 
     fn revoke(&mut self, partitions: &[i32]) {

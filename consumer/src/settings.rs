@@ -126,7 +126,7 @@ impl Default for Group {
             protocol: Protocol::Classic,
             session_timeout_ms: 4_000,
             heartbeat_interval_ms: 500,
-            reclaim_after_ms: 10_000,
+            reclaim_after_ms: 3_000,
         }
     }
 }

@@ -28,8 +28,9 @@ pub(crate) struct Log {
 /// How Kafka tells the log from any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// Kafka's own id: a topic that is deleted and made again has another.
-    pub(crate) topic_id: String,
+    /// Kafka's own id: a topic that is deleted and made again has another. None where the broker
+    /// keeps none.
+    pub(crate) topic_id: Option<String>,
     /// Partitions: with another count, cards would have moved away from their order.
     pub(crate) partitions: i32,
 }
@@ -122,8 +123,10 @@ impl AskKafka {
 
 fn differs(stored: &Identity, found: &Identity) -> Result<(), Error> {
     let other = |what, stored: String, ours: String| Err(Error::OtherLog { what, stored, ours });
-    if stored.topic_id != found.topic_id {
-        return other("topic id", stored.topic_id.clone(), found.topic_id.clone());
+    if let (Some(stored), Some(found)) = (&stored.topic_id, &found.topic_id)
+        && stored != found
+    {
+        return other("topic id", stored.clone(), found.clone());
     }
     if stored.partitions != found.partitions {
         let (stored, found) = (stored.partitions.to_string(), found.partitions.to_string());

@@ -163,8 +163,15 @@ impl Writer {
                     .for_each(|(claim, loss)| self.pipeline.lose(claim, loss, &self.claims));
                 true
             }
-            _ => {
+            failed => {
                 *store = None;
+                let error = failed.map_or_else(
+                    |_| Error::Unreachable(self.settings.postgres.connect_timeout_ms),
+                    |failed| failed.err().unwrap_or(Error::Ended("a look at the claims")),
+                );
+                if self.postgres_answers.load(Ordering::Relaxed) {
+                    warn!(error = crate::chain(&error), "looking whether Postgres is there failed");
+                }
                 false
             }
         };

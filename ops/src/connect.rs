@@ -8,7 +8,6 @@ use settings::{Kafka, Postgres};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, Config, NoTls, config::Host};
 
-use crate::settings::Settings;
 use crate::{Error, explain, output};
 
 /// Name under which we show in the servers' lists.
@@ -29,20 +28,6 @@ pub async fn postgres(settings: &Postgres) -> Result<Client, Error> {
     // If the connection breaks, the client's next statement says so.
     tokio::spawn(connection);
     Ok(client)
-}
-
-/// A database answers for the log that it was filled from, and no other.
-///
-/// # Errors
-/// [`Error::Usage`] where the settings name another topic than `pinned`.
-pub(crate) fn same_topic(pinned: Option<&str>, settings: &Settings) -> Result<(), Error> {
-    match pinned {
-        Some(pinned) if pinned != settings.topic.swipes => Err(Error::Usage(format!(
-            "this database belongs to topic {pinned}, topic.swipes is {}",
-            settings.topic.swipes
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// A session, as soon as there can be one.

@@ -11,6 +11,7 @@ pub mod offsets;
 pub mod operator;
 mod output;
 pub mod partitions;
+mod pinned;
 pub mod settings;
 pub mod setup;
 mod stored;

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Row};
 
 use crate::connect::KAFKA_TIMEOUT;
 use crate::output::{self, Table};
+use crate::pinned::Pinned;
 use crate::settings::Settings;
 use crate::{Error, Verdict, connect};
 
@@ -97,12 +98,12 @@ pub async fn show(settings: &Settings, json: bool) -> Result<Verdict, Error> {
 /// A server that cannot be reached, or a topic that does not exist.
 pub async fn load(settings: &Settings) -> Result<Offsets, Error> {
     let client = connect::postgres(&settings.postgres).await?;
-    let pinned = client.query_opt("SELECT topic, consumer_group FROM log_topic", &[]).await?;
-    connect::same_topic(pinned.as_ref().map(|row| row.get("topic")), settings)?;
-    let (topic, consumer_group) = match &pinned {
-        Some(row) => (row.get("topic"), row.get("consumer_group")),
-        None => (settings.topic.swipes.clone(), None),
-    };
+    let pinned = Pinned::read(&client).await?;
+    if let Some(pinned) = &pinned {
+        pinned.must_be_ours(settings).await?;
+    }
+    let consumer_group = pinned.map(|pinned| pinned.consumer_group);
+    let topic = settings.topic.swipes.clone();
     let positions = positions(&client).await?;
     let watermarks = watermarks(&settings.kafka, &topic).await?;
     let partitions: Vec<Partition> = watermarks
@@ -152,7 +153,10 @@ impl Partition {
         let next_offset = position.map(|row| row.get("next_offset"));
         Self {
             partition,
-            owner: position.map(|row| row.get("owner_name")),
+            // A partition that nobody has claimed yet has a row without a name.
+            owner: position
+                .map(|row| row.get("owner_name"))
+                .filter(|name: &String| !name.is_empty()),
             first_offset: position.map(|row| row.get("first_offset")),
             next_offset,
             outcomes: position.map(Outcomes::read).unwrap_or_default(),

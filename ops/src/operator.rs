@@ -36,7 +36,10 @@ const LOCK: i64 = 7_310_306_030;
 /// middle of a wait.
 pub(crate) async fn session(settings: &Postgres) -> Result<Client, Error> {
     let client = connect::postgres(settings).await?;
-    client.batch_execute("SET lock_timeout = '15s'").await?;
+    // Stopped in mid-transaction, it must not hold up the consumers for ever.
+    let limits = "SET lock_timeout = '15s'; SET statement_timeout = '15min'; \
+                  SET idle_in_transaction_session_timeout = '30s'";
+    client.batch_execute(limits).await?;
     // Where the server's system cannot do this, it notices later.
     drop(client.batch_execute("SET client_connection_check_interval = '500ms'").await);
     Ok(client)

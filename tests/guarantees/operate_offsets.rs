@@ -15,7 +15,7 @@ const CARDS: [&str; 3] = ["c1", "c2", "c3"];
 const EVERYTHING: &str = "SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
     SELECT a::text AS line FROM access_log a UNION ALL SELECT c::text FROM collision c
     UNION ALL SELECT d::text FROM duplicate_event d UNION ALL SELECT l::text FROM dead_letter l
-    UNION ALL SELECT g::text FROM offset_gap g
+    UNION ALL SELECT g::text FROM offset_gap g UNION ALL SELECT i::text FROM identity_conflict i
     UNION ALL SELECT (s.log_partition, s.bucket, s.events, s.digest, s.chain)::text FROM log_seal s
     UNION ALL SELECT (o.log_partition, o.first_offset, o.next_offset, o.rows, o.collisions, o.duplicates,
                       o.dead, o.gaps, o.lost, o.occurred_at_max, o.open_events, o.open_digest,

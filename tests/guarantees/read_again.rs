@@ -16,16 +16,22 @@ fn events() -> Vec<Event> {
 
 const EVERYTHING: &str = "SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
     SELECT a::text AS line FROM access_log a UNION ALL SELECT c::text FROM collision c
-    UNION ALL SELECT d::text FROM duplicate_event d UNION ALL SELECT l::text FROM dead_letter l) t";
+    UNION ALL SELECT d::text FROM duplicate_event d UNION ALL SELECT l::text FROM dead_letter l
+    UNION ALL SELECT i::text FROM identity_conflict i) t";
 
 #[tokio::test]
 async fn from_the_start_as_after_an_operators_mishap() -> Result<()> {
     let mut world = World::new(3).await?;
     world.open_the_hall(&["c1", "c2", "c3"]).await?;
-    let places = world.log.publish(events()).await?;
+    let mut places = world.log.publish(events()).await?;
     let mut consumer = world.consumer()?;
+    world.caught_up().await?;
+    // One id for two swipes that do not meet in a batch, as they will when all is read again.
+    let mut reused = swipe("c1", "t-hall", 50_000);
+    reused.event_id = swipe("c1", "t-hall", 0).event_id;
+    places.extend(world.log.publish_swipes(&[reused]).await?);
     let before = world.caught_up().await?;
-    assert_eq!(before, Totals { rows: 500, collisions: 1, duplicates: 1, dead: 1, gaps: 0 });
+    assert_eq!(before, Totals { rows: 501, collisions: 1, duplicates: 1, dead: 1, gaps: 0 });
     assert!(consumer.terminate().await?.success());
     let tables: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
 

@@ -135,5 +135,10 @@ async fn a_topic_made_again_under_its_name_is_refused() -> Result<()> {
     assert_eq!(consumer.ended().await?.code(), Some(1), "{}", consumer.said());
     assert!(consumer.said().contains("topic id"), "it says why: {}", consumer.said());
     assert_eq!(world.totals().await?.all(), 1, "nothing of the other log was applied");
+    // Nor do operators change or prove anything by another log.
+    for command in [&["verify"][..], &["offsets", "accept-loss"], &["offsets", "show"]] {
+        let (code, _, said) = world.gatelog(command).await?;
+        assert!(code == 2 && said.contains("topic id"), "{command:?}: {code}: {said}");
+    }
     Ok(())
 }

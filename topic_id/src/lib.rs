@@ -13,8 +13,8 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
-/// The id of `topic` in Kafka's own spelling (22 characters of base64url), asked from any broker.
-/// Blocks for up to `timeout`.
+/// The id of `topic` in Kafka's own spelling (22 characters of base64url), asked from any broker;
+/// none where the broker keeps none (before Kafka 2.8). Blocks for up to `timeout`.
 ///
 /// # Errors
 /// [`KafkaError::MetadataFetch`] with the broker's or librdkafka's code: no such topic, time out, not
@@ -23,14 +23,18 @@ pub fn fetch<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     timeout: Duration,
-) -> Result<String, KafkaError> {
+) -> Result<Option<String>, KafkaError> {
     let invalid = || KafkaError::MetadataFetch(RDKafkaErrorCode::InvalidTopic);
     let name = CString::new(topic).map_err(|_| invalid())?;
     let ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     let request = Request::new(client.native_ptr(), &name, ms)?;
     let event = request.answer(ms)?;
-    event.topic_id().ok_or_else(invalid)?
+    let topic_id = event.topic_id().ok_or_else(invalid)??;
+    Ok((topic_id != ZERO).then_some(topic_id))
 }
+
+/// The id that is none.
+const ZERO: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 /// What one question needs; freed together.
 struct Request {
@@ -43,8 +47,10 @@ struct Event(NonNull<c::rd_kafka_event_t>);
 impl Request {
     fn new(client: *mut c::rd_kafka_t, topic: &CStr, ms: i32) -> Result<Self, KafkaError> {
         let mut names = [topic.as_ptr()];
-        // SAFETY: `client` lives as long as the caller's borrow of it; every pointer that is made
-        // here is checked before it is used and destroyed once. librdkafka copies the names, the
+        // SAFETY: `client` lives as long as the caller's borrow of it; what is made here is destroyed
+        // once. librdkafka never returns null from these constructors (rdkafka.h: they abort when
+        // there is no memory), except for options of an operation it does not know: those may be null
+        // wherever options are taken, and are checked before they are touched. It copies the names, the
         // collection and the options (rdkafka.h: "the application may destroy them" after the call).
         unsafe {
             let queue = NonNull::new(c::rd_kafka_queue_new(client))
@@ -54,9 +60,14 @@ impl Request {
             let options = c::rd_kafka_AdminOptions_new(client, kind);
             let mut why = [0; 256];
             // A timeout it does not take leaves its own default of 60 s: our wait ends before it.
-            c::rd_kafka_AdminOptions_set_request_timeout(options, ms, why.as_mut_ptr(), why.len());
+            if !options.is_null() {
+                let (why, size) = (why.as_mut_ptr(), why.len());
+                c::rd_kafka_AdminOptions_set_request_timeout(options, ms, why, size);
+            }
             c::rd_kafka_DescribeTopics(client, topics, options, queue.as_ptr());
-            c::rd_kafka_AdminOptions_destroy(options);
+            if !options.is_null() {
+                c::rd_kafka_AdminOptions_destroy(options);
+            }
             c::rd_kafka_TopicCollection_destroy(topics);
             Ok(Self { queue })
         }

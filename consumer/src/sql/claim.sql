@@ -1,3 +1,4 @@
+-- Claim: this line tells a session that only waits for a claim from one that holds what it waits for.
 WITH locked AS (
     SELECT log_partition
     FROM consumer_offset

@@ -3,3 +3,5 @@ SELECT a.application_name, pg_terminate_backend(a.pid)
 FROM pg_stat_activity a
 WHERE a.pid = ANY (pg_blocking_pids($1::int))
   AND starts_with(a.application_name, $2::text)
+  -- Not those that wait for the same row before us: they hold nothing.
+  AND NOT starts_with(a.query, '-- Claim:')

@@ -3,6 +3,7 @@ INSERT INTO log_seal AS s
 SELECT *
 FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bytea[], $5::timestamptz[], $6::timestamptz[], $7::bytea[])
 -- A bucket that is read again must say what it said when it was sealed; what says otherwise is not
--- counted as written, and the batch stops.
+-- returned, and the batch stops.
 ON CONFLICT (log_partition, bucket) DO UPDATE SET sealed_at = s.sealed_at
 WHERE (s.events, s.digest, s.chain) = (excluded.events, excluded.digest, excluded.chain)
+RETURNING log_partition, bucket

@@ -1,5 +1,7 @@
 //! Seals go in with the rows that they stand for.
 
+use std::collections::HashSet;
+
 use registry::Timestamptz;
 use seal::{Seal, Sum};
 use tokio_postgres::types::ToSql;
@@ -54,14 +56,16 @@ impl Transaction<'_> {
             &sums.occurred_max,
             &chains,
         ];
-        let written = self
-            .inner
-            .execute(include_str!("../sql/insert_seals.sql"), &parameters)
-            .await
-            .map_err(Error::postgres("writing log_seal"))?;
-        if written != seals.len() as u64 {
-            return Err(Error::LogChanged { partitions });
-        }
-        Ok(())
+        let rows = self.inner.query(include_str!("../sql/insert_seals.sql"), &parameters).await;
+        let rows = rows.map_err(Error::postgres("writing log_seal"))?;
+        let written: HashSet<(i32, i64)> =
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let mut changed: Vec<i32> = seals
+            .iter()
+            .filter(|(partition, seal)| !written.contains(&(*partition, seal.bucket)))
+            .map(|(partition, _)| *partition)
+            .collect();
+        changed.dedup();
+        if changed.is_empty() { Ok(()) } else { Err(Error::LogChanged { partitions: changed }) }
     }
 }

@@ -35,6 +35,8 @@ partition goes on at the first offset that Kafka has; what lies between is count
 consumer_offset and offset_gap. Where nothing is lost this says so and changes nothing.
 
 A log that ends before what was read of it is another log, made again under its name: refused.
+A consumer that was only waiting for Postgres may still hold what Kafka has deleted since, and write
+it when it can: accept a loss where the consumer has stopped for it, not before.
 
 Examples:
   gatelog offsets accept-loss

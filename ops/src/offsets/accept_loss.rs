@@ -12,8 +12,9 @@ use super::stands::{Limits, Target, limits, open_at, totals_before};
 use super::watermarks;
 use crate::operator::{self, Run};
 use crate::output::{self, Table};
+use crate::pinned::Pinned;
 use crate::settings::Settings;
-use crate::{Error, Verdict, connect};
+use crate::{Error, Verdict};
 
 /// What is lost, and whether that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,8 +70,9 @@ pub async fn run(settings: &Settings, run: &Run, json: bool) -> Result<Verdict, 
 /// [`Error::Usage`] where the log ends before what was read of it: that is another log.
 pub async fn accept_loss(settings: &Settings, run: &Run) -> Result<Report, Error> {
     let mut client = operator::session(&settings.postgres).await?;
-    let pinned = client.query_opt("SELECT topic FROM log_topic", &[]).await?;
-    connect::same_topic(pinned.as_ref().map(|row| row.get(0)), settings)?;
+    if let Some(pinned) = Pinned::read(&client).await? {
+        pinned.must_be_ours(settings).await?;
+    }
     if !run.is_dry() {
         operator::be_alone(&client).await?;
     }

@@ -10,8 +10,9 @@ use super::stands::{Limits, Target, limits, open_at, totals_before};
 use super::{Outcomes, watermarks};
 use crate::operator::{self, Run};
 use crate::output::{self, Table};
+use crate::pinned::Pinned;
 use crate::settings::Settings;
-use crate::{Error, Verdict, connect};
+use crate::{Error, Verdict};
 
 /// Where to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +90,9 @@ pub async fn run(
 /// Kafka has lost it, or days of its events were dropped.
 pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Result<Report, Error> {
     let mut client = operator::session(&settings.postgres).await?;
-    let pinned = client.query_opt("SELECT topic FROM log_topic", &[]).await?;
-    connect::same_topic(pinned.as_ref().map(|row| row.get(0)), settings)?;
+    if let Some(pinned) = Pinned::read(&client).await? {
+        pinned.must_be_ours(settings).await?;
+    }
     if !run.is_dry() {
         operator::be_alone(&client).await?;
     }

@@ -80,10 +80,10 @@ pub async fn run(settings: &Settings, options: &Options, json: bool) -> Result<V
 pub async fn verify(settings: &Settings, options: &Options) -> Result<Report, Error> {
     let started = Instant::now();
     let snapshot = Snapshot::take(connect::postgres(&settings.postgres).await?).await?;
-    connect::same_topic(Some(&snapshot.topic), settings)?;
+    snapshot.log.must_be_ours(settings).await?;
     let positions = &snapshot.positions;
     options.check(positions.keys())?;
-    let reader = log::Reader::new(&settings.kafka, &snapshot.topic)?;
+    let reader = log::Reader::new(&settings.kafka, &snapshot.log.topic)?;
     let wanted = positions.keys().copied().filter(|partition| options.wants(*partition));
     let lows = reader.lows(wanted.collect()).await?;
     let scope = Arc::new(Scope::new(positions, &lows, options));

@@ -102,7 +102,7 @@ impl Report {
         };
         Self {
             ok: findings.is_empty(),
-            topic: snapshot.topic.clone(),
+            topic: snapshot.log.topic.clone(),
             events: counted.events,
             outcomes: counted.outcomes,
             missing: findings.count("missing"),

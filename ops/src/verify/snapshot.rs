@@ -11,12 +11,13 @@ use tokio_postgres::{Client, Row};
 use super::leaves::{self, Leaf};
 use super::{Span, overlap};
 use crate::Error;
+use crate::pinned::Pinned;
 
 /// One moment of the database; its session reads everything else too.
 pub(super) struct Snapshot {
     /// In the transaction that sees this moment, until it is dropped.
     pub(super) client: Client,
-    pub(super) topic: String,
+    pub(super) log: Pinned,
     pub(super) positions: BTreeMap<i32, Position>,
     pub(super) leaves: Vec<Leaf>,
     /// Days before it were detached or dropped.
@@ -119,7 +120,7 @@ impl Snapshot {
         };
         let positions = positions(&client).await?;
         let gone_before = log.get::<_, Option<Timestamptz>>("gone_before").map(|at| at.0);
-        Ok(Self { client, topic: log.get("topic"), positions, leaves, gone_before })
+        Ok(Self { client, log: Pinned::of(&log), positions, leaves, gone_before })
     }
 }
 

@@ -1,2 +1,2 @@
-SELECT l.topic, r.gone_before::timestamp AT TIME ZONE 'UTC' AS gone_before
+SELECT l.*, r.gone_before::timestamp AT TIME ZONE 'UTC' AS gone_before
 FROM log_topic l, retention r

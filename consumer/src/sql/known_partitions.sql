@@ -1,1 +1,0 @@
-SELECT log_partition FROM consumer_offset WHERE log_partition = ANY ($1::int[])
