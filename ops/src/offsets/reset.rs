@@ -1,9 +1,11 @@
 //! `gatelog offsets reset`: reads a part of the log again, which changes no row.
 
+use std::collections::BTreeMap;
+
 use seal::{bucket_of, bucket_start};
 use serde::Serialize;
 use serde_json::json;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::position::{Position, positions, put, split_gap};
 use super::stands::{Limits, Target, limits, open_at, totals_before};
@@ -60,6 +62,8 @@ pub struct Back {
 
 /// Who stands in a row that was set back.
 const BY: &str = "gatelog offsets reset";
+/// What happened while was counted.
+const CHANGED: &str = "a partition was put back while what stands before was counted: try again";
 
 /// Runs the command.
 ///
@@ -98,21 +102,16 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
     }
     let topic = settings.topic.swipes.clone();
     let watermarks = watermarks(&settings.kafka, &topic).await?;
+    let counted = count(&mut client, to, which, &watermarks).await?;
     let transaction = client.transaction().await?;
     let positions = chosen(&transaction, which, run).await?;
-    let limits = limits(&transaction).await?;
-    let mut targets = Vec::new();
-    for position in &positions {
-        let low = watermarks.get(&position.partition).map_or(i64::MAX, |(low, _)| *low);
-        let limits = limits.get(&position.partition).copied().unwrap_or_default();
-        let offset = target(position, to, low, &limits)?;
-        targets.push(Target { partition: position.partition, offset, limits });
-    }
-    let totals = totals_before(&transaction, &targets).await?;
     let mut partitions = Vec::new();
-    for ((position, target), outcomes_before) in positions.iter().zip(&targets).zip(totals) {
-        outcomes_before.must_sum_up(position, target)?;
-        let open = open_at(&transaction, position, target).await?;
+    for (target, outcomes_before) in counted {
+        let position = positions.iter().find(|position| position.partition == target.partition);
+        let still = position.filter(|position| position.next_offset() >= target.offset);
+        let position = still.ok_or(Error::Busy(CHANGED))?;
+        outcomes_before.must_sum_up(position, &target)?;
+        let open = open_at(&transaction, position, &target).await?;
         if !run.is_dry() {
             split_gap(&transaction, target.partition, target.offset).await?;
             put(&transaction, target.partition, BY, &open, &outcomes_before).await?;
@@ -132,6 +131,31 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
         transaction.commit().await?;
     }
     Ok(report)
+}
+
+/// Where each partition goes back to, and what became of the offsets before: in one moment, and
+/// without a lock, so that no batch waits while whole tables are read. What became of an offset that
+/// was read does not change.
+async fn count(
+    client: &mut Client,
+    to: To,
+    which: &Which,
+    watermarks: &BTreeMap<i32, (i64, i64)>,
+) -> Result<Vec<(Target, Outcomes)>, Error> {
+    let moment = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    let moment = moment.read_only(true).start().await?;
+    let positions = chosen(&moment, which, &Run::Dry).await?;
+    let limits = limits(&moment).await?;
+    let mut targets = Vec::new();
+    for position in &positions {
+        let low = watermarks.get(&position.partition).map_or(i64::MAX, |(low, _)| *low);
+        let limits = limits.get(&position.partition).copied().unwrap_or_default();
+        let offset = target(position, to, low, &limits)?;
+        targets.push(Target { partition: position.partition, offset, limits });
+    }
+    let totals = totals_before(&moment, &targets).await?;
+    moment.commit().await?;
+    Ok(targets.into_iter().zip(totals).collect())
 }
 
 /// The partitions that were asked for; each must have been read.
