@@ -190,6 +190,9 @@ fn spawn_reader(reader: Reader) -> Result<oneshot::Receiver<Result<(), Error>>, 
     Ok(outcome)
 }
 
+/// How long joining the group may take before it is tried anew, in ms.
+const REJOIN_MS: u32 = 10_000;
+
 fn connect(
     settings: &Settings,
     member: &str,
@@ -222,6 +225,10 @@ fn connect(
             .set("group.protocol", "classic")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", session_timeout_ms.to_string())
+            // Not for slow polls, ours never are: librdkafka waits so long (and 3 s) for the answer
+            // to a JoinGroup, on a connection that may be half open (rdkafka_request.c), and by
+            // default that is five minutes.
+            .set("max.poll.interval.ms", session_timeout_ms.max(REJOIN_MS).to_string())
             .set("heartbeat.interval.ms", heartbeat_interval_ms.to_string()),
         Protocol::Consumer => config.set("group.protocol", "consumer"),
     };

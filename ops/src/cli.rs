@@ -115,7 +115,12 @@ pub struct Verify {
     #[arg(long, value_name = "DAY|TIME", value_parser = verify::since)]
     pub since: Option<Millis>,
     /// Only these partitions
-    #[arg(long = "partition", value_name = "N", value_delimiter = ',')]
+    #[arg(
+        long = "partition",
+        value_name = "N",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
     #[arg(value_parser = clap::value_parser!(i32).range(0..))]
     pub partitions: Vec<i32>,
     /// Also look for events, anywhere in the tables, that claim to be one
