@@ -60,8 +60,12 @@ impl Transaction<'_> {
             let rows = self.inner.query(&statement, &[&at, &cards]).await;
             for row in rows.map_err(Error::postgres(PROBING))? {
                 if let Some(event) = asked(&events, row.get(0)) {
-                    standing.rows.insert(key(event), (row.get(1), stood(&row, cache)));
-                    taken.push(event);
+                    let event_id: Uuid = row.get(1);
+                    standing.rows.insert(key(event), (event_id, stood(&row, 2, cache)));
+                    // Whoever has the row has no collision.
+                    if event_id != event.swipe.event_id {
+                        taken.push(event);
+                    }
                 }
             }
         }
@@ -110,7 +114,7 @@ impl Transaction<'_> {
             self.inner.query(sql, &[&at, &cards, &ids]).await.map_err(Error::postgres(doing))?;
         for row in &rows {
             if let Some(event) = asked(taken, row.get(0)) {
-                let stood = stood(row, cache);
+                let stood = stood(row, 1, cache);
                 standing.collisions.insert((key(event), event.swipe.event_id), stood);
             }
         }
@@ -118,26 +122,25 @@ impl Transaction<'_> {
     }
 }
 
-/// What a probe found at a key.
-fn stood(row: &Row, cache: &Cache) -> Stood {
-    let word = |column: &str| row.get::<_, Option<&str>>(column);
-    let counter = (row.get::<_, Option<i32>>("terminal_epoch"))
-        .zip(row.get::<_, Option<i64>>("terminal_seq"))
+/// What a probe found at a key: from column `at` on, its offset and [`PAYLOAD`]. By number: names
+/// would be looked up for each of a million rows.
+fn stood(row: &Row, at: usize, cache: &Cache) -> Stood {
+    let counter = (row.get::<_, Option<i32>>(at + 2))
+        .zip(row.get::<_, Option<i64>>(at + 3))
         .map(|(epoch, seq)| (epoch.unsigned_abs(), seq.unsigned_abs()));
     let payload = Payload {
-        terminal: cache.known_terminal(row.get("terminal_id")),
+        terminal: cache.known_terminal(row.get(at + 1)),
         counter,
-        direction: word("direction")
+        direction: row
+            .get::<_, Option<&str>>(at + 4)
             .map(|w| if w == "in" { Direction::In } else { Direction::Out }),
-        mode: if row.get("online") { Mode::Online } else { Mode::Offline },
-        local_decision: row.get::<_, Option<bool>>("locally_granted").map(
-            |granted| match granted {
-                true => LocalDecision::Granted,
-                false => LocalDecision::Denied,
-            },
-        ),
+        mode: if row.get(at + 5) { Mode::Online } else { Mode::Offline },
+        local_decision: row.get::<_, Option<bool>>(at + 6).map(|granted| match granted {
+            true => LocalDecision::Granted,
+            false => LocalDecision::Denied,
+        }),
     };
-    Stood { offset: row.get("log_offset"), payload }
+    Stood { offset: row.get(at), payload }
 }
 
 /// The event that a probe's row is about, by its number from 1.
