@@ -47,7 +47,7 @@ pub(crate) fn judge<'e, 'a>(
     cache: &'e Cache,
     liveness: &Liveness,
 ) -> Result<Judged<'e, 'a>, Cause> {
-    let Some(zone_id) = cache.zone_of(event.terminal) else {
+    let Some((zone, zone_id)) = cache.zone_of(event.terminal) else {
         let message = "terminal_id: no such terminal is registered";
         return Err(Cause::new(DeadLetterReason::UnknownTerminal, message));
     };
@@ -60,6 +60,6 @@ pub(crate) fn judge<'e, 'a>(
         event,
         zone_id,
         live: as_of == AsOf::Now,
-        reasons: access::decide(credential, zone_id, at),
+        reasons: access::decide(credential, zone, at),
     })
 }

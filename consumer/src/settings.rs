@@ -137,7 +137,7 @@ impl Default for Batch {
             rows_max: 50_000,
             bytes_max: 64 * 1024 * 1024,
             writers: 2,
-            queue_chunks_max: 16,
+            queue_chunks_max: 48,
             timeout_ms: 60_000,
             claim_wait_ms: 2_000,
             shutdown_timeout_ms: 10_000,

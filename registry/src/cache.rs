@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use access::{CardState, Credential};
+use access::{CardState, Credential, ZoneNumber};
 use foldhash::fast::RandomState;
 use schemas::Millis;
+use smallvec::SmallVec;
 use tokio_postgres::GenericClient;
 
 use crate::{Error, Timestamptz};
@@ -16,8 +17,11 @@ use crate::{Error, Timestamptz};
 #[derive(Debug)]
 pub struct Cache {
     clock: Option<i64>,
-    cards: Numbered<Vec<CardVersion>>,
-    terminals: Numbered<Option<Box<str>>>,
+    /// Mostly one version a card: it lies beside the name.
+    cards: Numbered<SmallVec<[CardVersion; 1]>>,
+    terminals: Numbered<Option<ZoneNumber>>,
+    /// Whatever zones cards and terminals name.
+    zones: Numbered<()>,
     cards_max: usize,
 }
 
@@ -61,6 +65,7 @@ impl Cache {
             clock: None,
             cards: Numbered::default(),
             terminals: Numbered::default(),
+            zones: Numbered::default(),
             cards_max: cards_max.get(),
         }
     }
@@ -70,6 +75,7 @@ impl Cache {
         if self.cards.len() + events > self.cards_max || self.terminals.len() > TERMINALS_MAX {
             self.cards = Numbered::default();
             self.terminals = Numbered::default();
+            self.zones = Numbered::default();
         }
     }
 
@@ -138,9 +144,10 @@ impl Cache {
         found.map(|version| &version.credential)
     }
 
-    /// The zone that a terminal guards, if it is registered.
-    pub fn zone_of(&self, terminal: Slot) -> Option<&str> {
-        self.terminals.get(terminal)?.as_deref()
+    /// The zone that a terminal guards, if it is registered, and its name.
+    pub fn zone_of(&self, terminal: Slot) -> Option<(ZoneNumber, &str)> {
+        let zone = (*self.terminals.get(terminal)?)?;
+        Some((zone, self.zones.name(Slot(zone.0))))
     }
 
     /// Forgets what was loaded: after an error nobody knows how much of it was. Numbers stay.
@@ -162,7 +169,7 @@ impl Cache {
         let names: Vec<&str> = missing.iter().map(|slot| self.cards.name(*slot)).collect();
         let rows = client.query(include_str!("sql/load_cards.sql"), &[&names]).await?;
         // That a card is unknown is knowledge too.
-        missing.iter().for_each(|slot| self.cards.put(*slot, Vec::new()));
+        missing.iter().for_each(|slot| self.cards.put(*slot, SmallVec::new()));
         for row in rows {
             let state: &str = row.get("state");
             let zones: Vec<&str> = row.get("zones");
@@ -174,7 +181,7 @@ impl Cache {
                     state: CardState::parse(state).ok_or(Error::Unreadable("card.state"))?,
                     valid_from: moment("valid_from"),
                     valid_until: moment("valid_until"),
-                    zones: zones.into_iter().map(Into::into).collect(),
+                    zones: zones.into_iter().map(|zone| number_of(&mut self.zones, zone)).collect(),
                 },
             };
             let slot = self.cards.number(row.get("card_id"));
@@ -199,7 +206,8 @@ impl Cache {
         missing.iter().for_each(|slot| self.terminals.put(*slot, None));
         for row in rows {
             let slot = self.terminals.number(row.get("terminal_id"));
-            self.terminals.put(slot, Some(row.get::<_, &str>("zone_id").into()));
+            let zone = number_of(&mut self.zones, row.get("zone_id"));
+            self.terminals.put(slot, Some(zone));
         }
         Ok(())
     }
@@ -210,6 +218,10 @@ impl Slot {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+}
+
+fn number_of(zones: &mut Numbered<()>, zone_id: &str) -> ZoneNumber {
+    ZoneNumber(zones.number(zone_id).0)
 }
 
 /// Names with a number each, and what is known of them.

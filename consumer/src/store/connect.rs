@@ -28,13 +28,19 @@ impl Connector {
             name => name.to_owned(),
         };
         let config = settings.postgres.connect_config(&format!("{APPLICATION} {member}"))?;
-        // The server must end what we have given up, and never wait longer than we do.
+        // The server must end what we have given up, and never wait longer than we do. All our
+        // joins are of a batch's keys with a large table: by the index, whatever the statistics of
+        // a day that has just been made say. A hash of a whole day a batch is what they lead to.
         let timeout_ms = settings.batch.timeout_ms;
         let limits = format!(
             "SET statement_timeout = {timeout_ms}; \
              SET idle_in_transaction_session_timeout = {timeout_ms}; \
              SET lock_timeout = {}; \
              SET synchronous_commit = on; \
+             SET enable_hashjoin = off; \
+             SET enable_mergejoin = off; \
+             SET enable_seqscan = off; \
+             SET enable_bitmapscan = off; \
              SET timezone = 'UTC'",
             timeout_ms / 2
         );

@@ -20,10 +20,12 @@ const COPY_BYTES: usize = 256 * 1024;
 impl Transaction<'_> {
     /// Writes the rows, in the order of time: that of the index, which grows at its end.
     pub(crate) async fn copy_rows(&self, rows: &[Judged<'_, '_>], clock: i64) -> Result<(), Error> {
-        let mut in_time: Vec<&Judged<'_, '_>> = rows.iter().collect();
-        in_time.sort_by_key(|row| row.event.swipe.occurred_at);
-        let encoded =
-            in_time.into_iter().map(|row| |out: &mut BytesMut| encode::row(out, row, clock, 0));
+        let mut in_time: Vec<_> =
+            rows.iter().map(|row| (row.event.swipe.occurred_at, row)).collect();
+        in_time.sort_unstable_by_key(|(at, _)| *at);
+        let encoded = in_time
+            .into_iter()
+            .map(|(_, row)| |out: &mut BytesMut| encode::row(out, row, clock, 0));
         self.copy(&self.statements.copy_rows, encoded, "writing access_log").await
     }
 
@@ -60,8 +62,10 @@ impl Transaction<'_> {
         } else {
             HashSet::new()
         };
-        let new: Vec<_> =
+        let mut new: Vec<_> =
             duplicates.iter().filter(|one| !standing.contains(&one.judged.event.place())).collect();
+        // In the order of the index.
+        new.sort_unstable_by_key(|one| one.judged.event.place());
         let encoded = new.iter().map(|one| |out: &mut BytesMut| encode::duplicate(out, one));
         self.copy(&self.statements.copy_duplicates, encoded, "writing duplicate_event").await
     }

@@ -53,12 +53,16 @@ impl Transaction<'_> {
         }
         let mut standing = Standing::default();
         let mut taken = Vec::new();
-        for (day, events) in by_day {
+        for (day, mut events) in by_day {
+            // In the order of the index: neighbours lie on one page of it, and it stays at hand.
+            events.sort_unstable_by_key(|event| event.swipe.occurred_at);
             let statement = self.probe_of(day).await?;
             let at: Vec<_> = events.iter().map(|e| Timestamptz(e.swipe.occurred_at)).collect();
             let cards: Vec<&str> = events.iter().map(|e| &*e.swipe.card_id).collect();
             let rows = self.inner.query(&statement, &[&at, &cards]).await;
-            for row in rows.map_err(Error::postgres(PROBING))? {
+            let rows = rows.map_err(Error::postgres(PROBING))?;
+            standing.rows.reserve(rows.len());
+            for row in rows {
                 if let Some(event) = asked(&events, row.get(0)) {
                     let event_id: Uuid = row.get(1);
                     standing.rows.insert(key(event), (event_id, stood(&row, 2, cache)));

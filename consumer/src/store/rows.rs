@@ -1,9 +1,9 @@
 //! The judged events of a batch, sorted by what they become.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use uuid::Uuid;
+use hashbrown::HashTable;
 
 use super::standing::Again;
 use crate::chunk::Claim;
@@ -60,7 +60,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
         cards: usize,
     ) -> Self {
         let mut fold = Fold::new(standing, cards);
-        let mut ids = Ids::with_capacity_and_hasher(judged.len(), RandomState::default());
+        let mut ids = Ids::with_capacity(judged.len());
         let mut sorted = Self {
             rows: Vec::with_capacity(judged.len()),
             dead,
@@ -90,19 +90,42 @@ impl<'e, 'a> Sorted<'e, 'a> {
     }
 }
 
-/// The events of a batch by id: where each was first, and as what.
-type Ids = HashMap<Uuid, (i32, i64, Key), RandomState>;
+/// The first event of a batch with each id. Of most ids there is one: a table of references is small
+/// enough to stay at hand, and the event behind one is only looked at where the hashes agree.
+#[derive(Debug)]
+struct Ids<'e, 'a> {
+    hasher: RandomState,
+    events: HashTable<&'e Event<'a>>,
+}
+
+impl<'e, 'a> Ids<'e, 'a> {
+    fn with_capacity(events: usize) -> Self {
+        Self { hasher: RandomState::default(), events: HashTable::with_capacity(events) }
+    }
+
+    /// The first event with the id of this one: it itself, mostly.
+    fn first(&mut self, event: &'e Event<'a>) -> &'e Event<'a> {
+        let Self { hasher, events } = self;
+        let hash = |event: &&Event<'_>| hasher.hash_one(event.swipe.event_id);
+        let same = |other: &&Event<'_>| other.swipe.event_id == event.swipe.event_id;
+        events.entry(hash(&event), same, hash).or_insert(event).get()
+    }
+}
 
 /// Whether an event claims to be one that it is not.
-fn conflict(event: &Event<'_>, outcome: Outcome, ids: &mut Ids) -> Option<Conflict> {
+fn conflict<'e, 'a>(
+    event: &'e Event<'a>,
+    outcome: Outcome,
+    ids: &mut Ids<'e, 'a>,
+) -> Option<Conflict> {
     let at = event.place();
     if let Outcome::Duplicate { first_offset, altered } = outcome {
         let other = (at.0, first_offset);
         return altered.then_some(Conflict { kind: "payload_differs", at, other });
     }
-    let first = *ids.entry(event.swipe.event_id).or_insert((at.0, at.1, key(event)));
+    let first = ids.first(event);
     let kind = "event_id_reused";
-    (first.2 != key(event)).then_some(Conflict { kind, at, other: (first.0, first.1) })
+    (key(first) != key(event)).then(|| Conflict { kind, at, other: first.place() })
 }
 
 /// The key at which an event has, or would have, its row.
