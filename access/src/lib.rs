@@ -3,7 +3,14 @@
 //! Pure: no I/O, no clock of its own. The same inputs give the same answer for ever, which is what
 //! lets a late swipe be decided as it would have been at its moment.
 
+mod schedule;
+
 use schemas::{DenialReason, Millis, Reasons};
+
+pub use schedule::{
+    OPEN_PERIODS_MAX, Period, SPECIAL_DAYS_MAX, Schedule, ScheduleDefinition, SpecialDay,
+    WEEKLY_WINDOWS_MAX, Weekday, WeeklyWindow,
+};
 
 /// What a card is allowed, as it stood at some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
