@@ -25,6 +25,7 @@ mod run;
 mod settings;
 mod start;
 mod store;
+mod tracks;
 mod writer;
 
 pub use error::Error;

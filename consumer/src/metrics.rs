@@ -4,6 +4,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 use schemas::{DenialReason, Millis};
+use telemetry::optimistic_lock::OptimisticLock;
 
 use crate::error::Error;
 use crate::store::Sorted;
@@ -27,7 +28,7 @@ pub(crate) struct Metrics {
     /// Transactions that were tried again because Postgres was away or in the way.
     pub(crate) batch_retries: IntCounter,
     /// Batches that were decided again because the permission clock had moved.
-    pub(crate) stale_decisions: IntCounter,
+    pub(crate) optimistic_lock: OptimisticLock,
     /// Claims that were found to be lost.
     pub(crate) claims_lost: IntCounter,
     /// Partitions this member has claimed.
@@ -75,10 +76,7 @@ impl Metrics {
                 prometheus::exponential_buckets(0.001, 2.0, 18)?,
             )?,
             batch_retries: make.counter("batch_retries_total", "Transactions tried again.")?,
-            stale_decisions: make.counter(
-                "stale_decisions_total",
-                "Batches decided again because the permission clock had moved.",
-            )?,
+            optimistic_lock: OptimisticLock::register(&registry)?,
             claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
             partitions: {
                 let opts = make.opts("claimed_partitions", "Partitions this member has claimed.");
@@ -89,13 +87,13 @@ impl Metrics {
         })
     }
 
-    /// Counts a committed transaction.
-    pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>) {
+    /// Counts a committed transaction: what was sorted, and what was refused before.
+    pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>, refused: usize) {
         for (outcome, count) in [
             ("row", sorted.rows.len()),
             ("collision", sorted.collisions.len()),
             ("duplicate", sorted.duplicates.len()),
-            ("dead_letter", sorted.dead.len()),
+            ("dead_letter", sorted.dead.len() + refused),
         ] {
             if count > 0 {
                 self.events.with_label_values(&[outcome]).inc_by(count as u64);

@@ -16,6 +16,7 @@ mod operate_offsets;
 mod poison_event;
 mod read_again;
 mod rebalance;
+mod rules;
 mod settings;
 mod stale_permissions;
 mod start_order;

@@ -11,6 +11,7 @@ mod probe;
 mod rows;
 mod seals;
 mod standing;
+mod tracks;
 mod transaction;
 
 use std::collections::{BTreeSet, HashSet};
@@ -21,7 +22,7 @@ use tokio_postgres::Client;
 
 pub(crate) use connect::{APPLICATION, Connector};
 pub(crate) use fence::{Fence, Fenced, Share};
-pub(crate) use rows::Sorted;
+pub(crate) use rows::{Known, Sorted};
 pub(crate) use standing::Declined;
 pub(crate) use transaction::Transaction;
 
