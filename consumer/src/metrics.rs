@@ -3,6 +3,7 @@
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+use registry::Loads;
 use schemas::{DenialReason, Millis};
 use telemetry::optimistic_lock::OptimisticLock;
 
@@ -29,6 +30,8 @@ pub(crate) struct Metrics {
     pub(crate) batch_retries: IntCounter,
     /// Batches that were decided again because the permission clock had moved.
     pub(crate) optimistic_lock: OptimisticLock,
+    /// What was loaded into the writers' caches of permissions, by kind.
+    pub(crate) permission_loads: IntCounterVec,
     /// Claims that were found to be lost.
     pub(crate) claims_lost: IntCounter,
     /// Partitions this member has claimed.
@@ -77,6 +80,11 @@ impl Metrics {
             )?,
             batch_retries: make.counter("batch_retries_total", "Transactions tried again.")?,
             optimistic_lock: OptimisticLock::register(&registry)?,
+            permission_loads: make.counters(
+                "permission_loads_total",
+                "Cards, terminals, zones and schedules loaded into the writers' caches.",
+                &["kind"],
+            )?,
             claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
             partitions: {
                 let opts = make.opts("claimed_partitions", "Partitions this member has claimed.");
@@ -85,6 +93,18 @@ impl Metrics {
             pauses: make.counter("pauses_total", "Times a writer's partitions were paused.")?,
             registry,
         })
+    }
+
+    /// Counts what a cache has loaded.
+    pub(crate) fn loaded(&self, loads: Loads) {
+        let Loads { cards, terminals, zones, schedules } = loads;
+        for (kind, count) in
+            [("card", cards), ("terminal", terminals), ("zone", zones), ("schedule", schedules)]
+        {
+            if count > 0 {
+                self.permission_loads.with_label_values(&[kind]).inc_by(count);
+            }
+        }
     }
 
     /// Counts a committed transaction: what was sorted, and what was refused before.

@@ -166,6 +166,7 @@ impl Pipeline {
         let cards = events.iter().map(|event| event.card);
         let terminals = events.iter().map(|event| event.terminal);
         self.cache.prepare(transaction.client(), cards, terminals, freshness).await?;
+        self.metrics.loaded(self.cache.take_loads());
         let never_read = || Error::Bug("the permission clock was not read".to_owned());
         let clock = self.cache.clock().ok_or_else(never_read)?;
         let liveness = Liveness {

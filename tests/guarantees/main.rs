@@ -13,6 +13,7 @@ mod gaps;
 mod gateway;
 mod network;
 mod operate_offsets;
+mod permission_races;
 mod poison_event;
 mod read_again;
 mod rebalance;
