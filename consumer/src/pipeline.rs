@@ -1,7 +1,7 @@
 //! The data path of one batch:
 //!
 //! ```text
-//! records → decode → days → ┌ begin · judge · fence · probe → sort → COPY · seals · totals · clock ┐ → commit
+//! records → decode → days → ┌ begin · judge · fence · probe → sort → COPY · seals · totals · clock ┐ → commit → outbox
 //!              │            │                                    moved: again, under the lock       │
 //!              └─ refused ──┴──────────────→ dead letters ────────────────────────────────────────────┘
 //! ```
@@ -23,6 +23,7 @@ use crate::decode::{Cause, Event, Refusal, decode};
 use crate::error::Error;
 use crate::fault::{after, step};
 use crate::metrics::Metrics;
+use crate::outbox::{self, Entry};
 use crate::progress::Told;
 use crate::settings::Decision;
 use crate::start::{AskKafka, Log};
@@ -43,7 +44,7 @@ pub(crate) struct Pipeline {
 
 /// How one try of a transaction ended, if Postgres refused nothing.
 enum Try {
-    Committed,
+    Committed(Vec<Entry>),
     ClockMoved,
     Stopped(Vec<(i32, Fence)>),
 }
@@ -72,17 +73,17 @@ impl Pipeline {
     }
 
     /// Applies a batch, or what of it is still ours: afterwards each of its offsets has its
-    /// outcome, by us or by whoever took the partition over.
+    /// outcome, by us or by whoever took the partition over. What is to be published now.
     pub(crate) async fn apply(
         &mut self,
         batch: &mut Batch,
         store: &mut Store,
         claims: &Claims,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Entry>, Error> {
         let mut freshness = Freshness::Optimistic;
         while !batch.is_empty() {
             match self.try_once(batch, store, claims, freshness).await? {
-                Try::Committed => return Ok(()),
+                Try::Committed(entries) => return Ok(entries),
                 Try::ClockMoved => {
                     self.metrics.stale_decisions.inc();
                     freshness = Freshness::Current;
@@ -90,7 +91,7 @@ impl Pipeline {
                 Try::Stopped(stopped) => self.settle(batch, &stopped, claims),
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn try_once(
@@ -136,6 +137,8 @@ impl Pipeline {
         step("duplicates", repeated).await?;
         step("conflicts", transaction.insert_conflicts(&sorted.conflicts)).await?;
         step("dead-letters", transaction.insert_dead(&sorted.dead, self.log.log_id)).await?;
+        let entries = outbox::decisions(&sorted, clock, self.decision.command_ttl_ms)?;
+        step("outbox", transaction.copy_outbox(&entries)).await?;
         step("gaps", transaction.insert_gaps(batch.parts())).await?;
         step("seals", transaction.insert_seals(&shares)).await?;
         step("totals", transaction.correct_totals(&sorted)).await?;
@@ -146,7 +149,7 @@ impl Pipeline {
         shares.iter().for_each(|share| claims.committed(share.part.claim, share.after));
         after("noted");
         self.metrics.applied(&sorted);
-        Ok(Try::Committed)
+        Ok(Try::Committed(entries))
     }
 
     /// Bytes to events. What lies outside the days that are kept is set aside only after a fresh
