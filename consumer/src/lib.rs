@@ -16,6 +16,7 @@ mod fault;
 mod fold;
 mod follow;
 mod metrics;
+mod outbox;
 mod outlet;
 mod pipeline;
 mod position;

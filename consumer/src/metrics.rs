@@ -38,6 +38,16 @@ pub(crate) struct Metrics {
     pub(crate) partitions: IntGauge,
     /// Times that a writer's queue was full and its partitions were paused.
     pub(crate) pauses: IntCounter,
+    /// Messages of the outbox that Kafka acknowledged, by kind.
+    pub(crate) published: IntCounterVec,
+    /// Messages of the outbox that Kafka did not take; each try counts.
+    pub(crate) publish_failures: IntCounter,
+    /// Door commands that had expired before their decision was published.
+    pub(crate) commands_expired: IntCounter,
+    /// Messages in this process's outbox that are not acknowledged and deleted yet.
+    pub(crate) outbox_waiting: IntGauge,
+    /// Time from the card at the door to Kafka's acknowledgement of the decision, in seconds.
+    pub(crate) door_to_decision_seconds: Histogram,
 }
 
 impl Metrics {
@@ -91,6 +101,29 @@ impl Metrics {
                 make.register(IntGauge::with_opts(opts)?)?
             },
             pauses: make.counter("pauses_total", "Times a writer's partitions were paused.")?,
+            published: make.counters(
+                "outbox_published_total",
+                "Messages of the outbox that Kafka acknowledged, by kind.",
+                &["kind"],
+            )?,
+            publish_failures: make.counter(
+                "outbox_failures_total",
+                "Messages of the outbox that Kafka did not take; each try counts.",
+            )?,
+            commands_expired: make.counter(
+                "commands_expired_total",
+                "Door commands that had expired before their decision was published.",
+            )?,
+            outbox_waiting: {
+                let help = "Messages in the outbox not acknowledged and deleted yet.";
+                make.register(IntGauge::with_opts(make.opts("outbox_waiting", help))?)?
+            },
+            door_to_decision_seconds: make.histogram(
+                "door_to_decision_seconds",
+                "Time from the card at the door to Kafka's acknowledgement of the decision, in \
+                 seconds.",
+                prometheus::exponential_buckets(0.001, 2.0, 18)?,
+            )?,
             registry,
         })
     }

@@ -1,9 +1,9 @@
 //! The data path of one batch:
 //!
 //! ```text
-//!                                                        ┌──── the clock moved: once more, ──────┐
-//!                                                        ▼     under the lock                    │
-//! records → decode → days → ┌ begin · fence · seals · probe · judge → sort → COPY · totals · clock ┐ → commit
+//!                                                       ┌──── the clock moved: once more, ──────┐
+//!                                                       ▼     under the lock                    │
+//! records → decode → days → ┌ begin · fence · seals · probe · judge · sort → COPY · totals · clock ┐ → commit → outbox
 //!              └─ refused ──┴──────────────→ dead letters ────────────────────────────────────────┘
 //! ```
 //!
@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::fault::{after, step};
 use crate::fold::Standing;
 use crate::metrics::Metrics;
+use crate::outbox::{self, Entry};
 use crate::progress::Told;
 use crate::settings::Decision;
 use crate::start::{AskKafka, Log};
@@ -47,7 +48,7 @@ pub(crate) struct Pipeline {
 
 /// How one try of a transaction ended, if Postgres refused nothing.
 enum Try {
-    Committed,
+    Committed(Vec<Entry>),
     Stopped(Vec<(i32, Fence)>),
 }
 
@@ -75,6 +76,12 @@ struct Undecided<'e, 'a> {
     standing: Standing,
 }
 
+/// A batch that is decided and written, and what is to be published once it is committed.
+struct Decided<'e, 'a> {
+    sorted: Sorted<'e, 'a>,
+    entries: Vec<Entry>,
+}
+
 impl Pipeline {
     pub(crate) fn new(decision: Decision, log: Log, metrics: Metrics, kafka: AskKafka) -> Self {
         let cards_max = NonZeroUsize::new(decision.cached_cards_max).unwrap_or(NonZeroUsize::MIN);
@@ -89,20 +96,20 @@ impl Pipeline {
     }
 
     /// Applies a batch, or what of it is still ours: afterwards each of its offsets has its
-    /// outcome, by us or by whoever took the partition over.
+    /// outcome, by us or by whoever took the partition over. What is to be published now.
     pub(crate) async fn apply(
         &mut self,
         batch: &mut Batch,
         store: &mut Store,
         claims: &Claims,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Entry>, Error> {
         while !batch.is_empty() {
             match self.try_once(batch, store, claims).await? {
-                Try::Committed => return Ok(()),
+                Try::Committed(entries) => return Ok(entries),
                 Try::Stopped(stopped) => self.settle(batch, &stopped, claims),
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn try_once(
@@ -135,23 +142,23 @@ impl Pipeline {
         transaction.before_the_decision().await?;
         let undecided = Undecided { batch, events: &events, outside: &outside, settled, standing };
         let mut retries = 0;
-        let mut sorted = self.decide(&mut transaction, &undecided, Freshness::Optimistic).await?;
-        if sorted.is_none() {
+        let mut decided = self.decide(&mut transaction, &undecided, Freshness::Optimistic).await?;
+        if decided.is_none() {
             // Whoever holds the lock cannot lose a second time.
             retries = 1;
             self.metrics.optimistic_lock.failed(DECIDE, FailureReason::StaleData);
             transaction.back_to_the_decision().await?;
             step("lock", transaction.seal()).await?;
-            sorted = self.decide(&mut transaction, &undecided, Freshness::Current).await?;
+            decided = self.decide(&mut transaction, &undecided, Freshness::Current).await?;
         }
         let moved = || Error::Bug("the permission clock moved under its lock".to_owned());
-        let sorted = sorted.ok_or_else(moved)?;
+        let Decided { sorted, entries } = decided.ok_or_else(moved)?;
         step("commit", transaction.commit()).await?;
         shares.iter().for_each(|share| claims.committed(share.part.claim, share.after));
         after("noted");
         self.metrics.optimistic_lock.done(DECIDE, retries);
         self.metrics.applied(&sorted, dead.len());
-        Ok(Try::Committed)
+        Ok(Try::Committed(entries))
     }
 
     /// Decides a batch and writes what it becomes; none if the clock that it was decided with is no
@@ -161,7 +168,7 @@ impl Pipeline {
         transaction: &mut Transaction<'_>,
         undecided: &Undecided<'e, 'a>,
         freshness: Freshness,
-    ) -> Result<Option<Sorted<'e, 'a>>, Error> {
+    ) -> Result<Option<Decided<'e, 'a>>, Error> {
         let Undecided { batch, events, outside, settled, standing } = undecided;
         let cards = events.iter().map(|event| event.card);
         let terminals = events.iter().map(|event| event.terminal);
@@ -185,10 +192,13 @@ impl Pipeline {
         step("judge", refused).await?;
         sorted.conflicts.retain(|conflict| !batch.stands(conflict.at));
 
+        let entries = outbox::decisions(&sorted, clock.version, self.decision.command_ttl_ms)?;
         self.write(transaction, batch, &sorted, &tracks, clock.version).await?;
+        step("outbox", transaction.copy_outbox(&entries)).await?;
         let current =
             async { if sorted.open { transaction.seal().await } else { Ok(clock.version) } };
-        Ok((step("clock", current).await? == clock.version).then_some(sorted))
+        let stands = step("clock", current).await? == clock.version;
+        Ok(stands.then_some(Decided { sorted, entries }))
     }
 
     async fn write(

@@ -77,7 +77,7 @@ impl Transaction<'_> {
         self.copy(&self.statements.copy_duplicates, encoded, "writing duplicate_event").await
     }
 
-    async fn copy<F: FnOnce(&mut BytesMut)>(
+    pub(super) async fn copy<F: FnOnce(&mut BytesMut)>(
         &self,
         statement: &Statement,
         rows: impl ExactSizeIterator<Item = F>,

@@ -83,7 +83,7 @@ pub(super) fn int8(out: &mut BytesMut, value: i64) {
     fixed::<8, 12>(out, value.to_be_bytes());
 }
 
-fn int4(out: &mut BytesMut, value: i32) {
+pub(super) fn int4(out: &mut BytesMut, value: i32) {
     fixed::<4, 8>(out, value.to_be_bytes());
 }
 
@@ -91,7 +91,7 @@ fn int2(out: &mut BytesMut, value: i16) {
     fixed::<2, 6>(out, value.to_be_bytes());
 }
 
-fn timestamp(out: &mut BytesMut, at: Millis) {
+pub(super) fn timestamp(out: &mut BytesMut, at: Millis) {
     int8(out, Timestamptz(at).to_binary());
 }
 
@@ -107,12 +107,16 @@ fn fixed<const N: usize, const WITH_LENGTH: usize>(out: &mut BytesMut, value: [u
     out.extend_from_slice(&bytes);
 }
 
-fn field(out: &mut BytesMut, bytes: &[u8]) {
+pub(super) fn field(out: &mut BytesMut, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
     out.extend_from_slice(bytes);
 }
 
-fn nullable<T>(out: &mut BytesMut, value: Option<T>, put: impl FnOnce(&mut BytesMut, T)) {
+pub(super) fn nullable<T>(
+    out: &mut BytesMut,
+    value: Option<T>,
+    put: impl FnOnce(&mut BytesMut, T),
+) {
     match value {
         Some(value) => put(out, value),
         None => out.put_i32(-1),

@@ -7,6 +7,7 @@ mod connect;
 mod copy;
 mod encode;
 mod fence;
+mod outbox;
 mod probe;
 mod rows;
 mod seals;
@@ -22,6 +23,7 @@ use tokio_postgres::Client;
 
 pub(crate) use connect::{APPLICATION, Connector};
 pub(crate) use fence::{Fence, Fenced, Share};
+pub(crate) use outbox::{delete_outbox, sweep_outbox};
 pub(crate) use rows::{Known, Sorted};
 pub(crate) use standing::Declined;
 pub(crate) use transaction::Transaction;

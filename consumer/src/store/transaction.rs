@@ -9,8 +9,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
-use super::encode;
 use super::rows::{Conflict, Sorted};
+use super::{encode, outbox};
 use crate::batch::Part;
 use crate::chunk::Claim;
 use crate::decode::Refusal;
@@ -21,6 +21,7 @@ pub(crate) struct Statements {
     pub(super) fence: Statement,
     pub(super) copy_rows: Statement,
     pub(super) copy_duplicates: Statement,
+    pub(super) copy_outbox: Statement,
     seal: Statement,
     /// Probes of days, by day; many only while days of long ago come in.
     pub(super) probes: HashMap<i32, Statement>,
@@ -36,11 +37,13 @@ impl Statements {
             "COPY duplicate_event ({}) FROM STDIN (FORMAT binary)",
             encode::DUPLICATE_COLUMNS
         );
+        let copy_outbox = format!("COPY outbox ({}) FROM STDIN (FORMAT binary)", outbox::COLUMNS);
         let statements = async {
             Ok(Self {
                 fence: client.prepare(include_str!("../sql/fence.sql")).await?,
                 copy_rows: client.prepare(&copy).await?,
                 copy_duplicates: client.prepare(&copy_duplicates).await?,
+                copy_outbox: client.prepare(&copy_outbox).await?,
                 seal: client.prepare("SELECT seal_batch()").await?,
                 probes: HashMap::new(),
             })
