@@ -1,0 +1,17 @@
+use versioned::Versioned;
+
+#[derive(Versioned)]
+#[versioned(table = "pass")]
+struct Pass {
+    #[version(key)]
+    card_id: String,
+    zones: Vec<String>,
+    #[version(auto)]
+    version: i64,
+    #[version(time)]
+    changed_at: i64,
+    #[version(time)]
+    touched_at: i64,
+}
+
+fn main() {}
