@@ -8,7 +8,7 @@ mod timestamptz;
 
 use thiserror::Error;
 
-pub use cache::{AsOf, Cache, Freshness, Slot};
+pub use cache::{AsOf, Cache, Clock, Freshness, Resolved, Slot};
 pub use timestamptz::Timestamptz;
 
 /// The registry cannot be read.
