@@ -60,7 +60,7 @@ impl Entry for Card {
         })
     }
 
-    fn begin(&mut self, version: i64) {
+    fn expect_version(&mut self, version: i64) {
         self.version = version;
     }
 }

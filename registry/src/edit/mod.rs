@@ -48,9 +48,8 @@ pub trait Entry: Versioned + Sized {
     /// A column is missing or holds what this program does not know.
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error>;
 
-    /// Takes over the version that the first write led to.
-    #[doc(hidden)]
-    fn begin(&mut self, version: i64);
+    /// Takes the row for one of this version: the next update is made only if that is what stands.
+    fn expect_version(&mut self, version: i64);
 }
 
 /// An entry that may end. What it was stays in the history.
@@ -112,7 +111,7 @@ pub async fn insert<E: Entry>(
 ) -> Result<Outcome, Error> {
     match client.query_opt(E::INSERT, &entry.columns()).await? {
         Some(row) => {
-            entry.begin(row.try_get(0)?);
+            entry.expect_version(row.try_get(0)?);
             Ok(Outcome::Changed(entry.version()))
         }
         None => Err(conflict::<E>(client, entry.id(), 0).await?.into()),

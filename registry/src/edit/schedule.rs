@@ -74,7 +74,7 @@ impl Entry for Schedule {
         })
     }
 
-    fn begin(&mut self, version: i64) {
+    fn expect_version(&mut self, version: i64) {
         self.version = version;
     }
 }

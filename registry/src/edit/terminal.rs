@@ -81,7 +81,7 @@ impl Entry for Terminal {
         })
     }
 
-    fn begin(&mut self, version: i64) {
+    fn expect_version(&mut self, version: i64) {
         self.version = version;
     }
 }

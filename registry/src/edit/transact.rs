@@ -48,7 +48,7 @@ pub struct Tally {
 /// in the commit itself.
 pub async fn transact<R>(
     client: &mut Client,
-    retry: &Retry,
+    retry: Retry,
     tally: &mut Tally,
     step: impl AsyncFn(&Transaction<'_>) -> Result<R, Error>,
 ) -> Result<R, Error> {

@@ -61,7 +61,7 @@ impl Entry for UserAccess {
         })
     }
 
-    fn begin(&mut self, version: i64) {
+    fn expect_version(&mut self, version: i64) {
         self.version = version;
     }
 }

@@ -108,7 +108,7 @@ impl Entry for Zone {
         })
     }
 
-    fn begin(&mut self, version: i64) {
+    fn expect_version(&mut self, version: i64) {
         self.version = version;
     }
 }
