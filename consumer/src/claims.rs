@@ -4,14 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::chunk::Claim;
 use crate::progress::Progress;
 
-/// The claims this process holds, shared by reader and writers.
+/// The claims this process holds, shared by reader, writers and outbox.
 #[derive(Debug, Default)]
-pub(crate) struct Claims(Mutex<HashMap<i32, Held>>);
+pub(crate) struct Claims {
+    held: Mutex<HashMap<i32, Held>>,
+    more: Notify,
+}
 
 #[derive(Debug)]
 struct Held {
@@ -34,6 +38,12 @@ impl Claims {
     pub(crate) fn hold(&self, claim: Claim, progress: Progress) {
         let held = Held { owner: claim.owner, progress, lost: None };
         self.lock().insert(claim.partition, held);
+        self.more.notify_one();
+    }
+
+    /// Waits until there are claims that were not there at the last call; for one that waits.
+    pub(crate) async fn more(&self) {
+        self.more.notified().await;
     }
 
     pub(crate) fn release(&self, partition: i32) {
@@ -93,6 +103,6 @@ impl Claims {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, Held>> {
         // Every change is one assignment: a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

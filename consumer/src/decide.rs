@@ -1,20 +1,38 @@
 //! Event to decision: which permissions count for it, and what they say. Pure.
 
-use registry::{AsOf, Cache};
-use schemas::{DeadLetterReason, Millis, Mode, Reasons};
+use access::{Read, Request, ZoneNumber};
+use registry::{AsOf, Cache, Resolved};
+use schemas::{DeadLetterReason, DenialReason, Millis, Mode, Reasons};
 
 use crate::decode::{Cause, Event};
+use crate::tracks::Tracks;
 
 /// A swipe with its decision.
 #[derive(Debug)]
 pub(crate) struct Judged<'e, 'a> {
     pub(crate) event: &'e Event<'a>,
     /// Zone of the terminal when it was decided.
-    pub(crate) zone_id: &'e str,
-    /// Decided while the card was at the door.
-    pub(crate) live: bool,
+    pub(crate) zone: ZoneNumber,
+    /// When the card was at the door, if that is now: decided while it was there.
+    pub(crate) live_at: Option<Millis>,
     pub(crate) reasons: Reasons,
+    /// The column `notes`.
+    pub(crate) notes: i16,
 }
+
+/// A swipe with what counts for it.
+#[derive(Debug)]
+pub(crate) struct Case<'c> {
+    resolved: Resolved<'c>,
+    live_at: Option<Millis>,
+    /// The moment that is asked about.
+    at: Millis,
+}
+
+/// Granted because the zone was released.
+const RELEASED: i16 = 1;
+/// Against anti-passback that only records.
+const ANTIPASSBACK_VIOLATED: i16 = 2;
 
 /// What makes a swipe live.
 #[derive(Debug, Clone, Copy)]
@@ -40,26 +58,71 @@ impl Liveness {
     }
 }
 
-/// Decides one event with what `cache` knows: a live one by what is in force now, a late one by
-/// what was in force at its `occurred_at`.
-pub(crate) fn judge<'e, 'a>(
-    event: &'e Event<'a>,
-    cache: &'e Cache,
+/// Finds what counts for an event: for a live one what is in force now, for a late one what was in
+/// force at its `occurred_at`.
+pub(crate) fn resolve<'c>(
+    event: &Event<'_>,
+    cache: &'c Cache,
     liveness: &Liveness,
-) -> Result<Judged<'e, 'a>, Cause> {
-    let Some((zone, zone_id)) = cache.zone_of(event.terminal) else {
+) -> Result<Case<'c>, Cause> {
+    let live_at = liveness.live_at(event);
+    let occurred_at = event.swipe.occurred_at;
+    let as_of = live_at.map_or(AsOf::Moment(occurred_at), |_| AsOf::Now);
+    let resolved = cache.resolve(event.card, event.terminal, as_of).ok_or_else(|| {
         let message = "terminal_id: no such terminal is registered";
-        return Err(Cause::new(DeadLetterReason::UnknownTerminal, message));
-    };
-    let (as_of, at) = match liveness.live_at(event) {
-        Some(at) => (AsOf::Now, at),
-        None => (AsOf::Moment(event.swipe.occurred_at), event.swipe.occurred_at),
-    };
-    let credential = cache.credential(event.card, as_of);
-    Ok(Judged {
-        event,
-        zone_id,
-        live: as_of == AsOf::Now,
-        reasons: access::decide(credential, zone, at),
-    })
+        Cause::new(DeadLetterReason::UnknownTerminal, message)
+    })?;
+    Ok(Case { resolved, live_at, at: live_at.unwrap_or(occurred_at) })
+}
+
+impl Case<'_> {
+    /// Whether the decision needs what the card did before, and changes it.
+    pub(crate) fn needs_track(&self) -> bool {
+        self.resolved.rules.need_track()
+    }
+
+    /// Whether a later change of permissions could still make it another decision: `settled_to` is
+    /// the last moment that history is written for. Who is not registered may be, and from an
+    /// earlier moment on.
+    pub(crate) fn is_open(&self, settled_to: Millis) -> bool {
+        self.live_at.is_some() || self.at >= settled_to || self.resolved.credential.is_none()
+    }
+
+    /// Decides, and folds what that means for the card.
+    pub(crate) fn judge<'e, 'a>(self, event: &'e Event<'a>, tracks: &mut Tracks) -> Judged<'e, 'a> {
+        let Self { resolved, live_at, at } = self;
+        let read = Read {
+            zone: resolved.zone,
+            rules: resolved.rules,
+            direction: resolved.direction.or(event.swipe.direction),
+            at,
+            late: live_at.is_none(),
+        };
+        let tracked = read.rules.need_track();
+        let verdict = access::decide(&Request {
+            credential: resolved.credential,
+            schedule: resolved.schedule,
+            track: if tracked { tracks.of(event.card) } else { None },
+            read,
+        });
+        if tracked {
+            tracks.fold(event.card, &read, &verdict);
+        }
+        let noted = |holds, note| if holds { note } else { 0 };
+        let denied_for_it = verdict.reasons.iter().any(|r| r == DenialReason::Antipassback);
+        Judged {
+            event,
+            zone: resolved.zone,
+            live_at,
+            reasons: verdict.reasons,
+            notes: noted(verdict.released, RELEASED)
+                | noted(verdict.antipassback_violated && !denied_for_it, ANTIPASSBACK_VIOLATED),
+        }
+    }
+}
+
+impl Judged<'_, '_> {
+    pub(crate) fn is_live(&self) -> bool {
+        self.live_at.is_some()
+    }
 }

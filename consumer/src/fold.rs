@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub(crate) type Key = (Millis, Slot);
 
 /// What stands in the tables at the keys of a batch, or comes to stand there by it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
     /// The event that has the row.
     pub(crate) rows: HashMap<Key, (Uuid, Stood), RandomState>,

@@ -16,6 +16,7 @@ mod fault;
 mod fold;
 mod follow;
 mod metrics;
+mod outbox;
 mod outlet;
 mod pipeline;
 mod position;
@@ -25,6 +26,7 @@ mod run;
 mod settings;
 mod start;
 mod store;
+mod tracks;
 mod writer;
 
 pub use error::Error;

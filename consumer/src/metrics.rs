@@ -3,7 +3,9 @@
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+use registry::Loads;
 use schemas::{DenialReason, Millis};
+use telemetry::optimistic_lock::OptimisticLock;
 
 use crate::error::Error;
 use crate::store::Sorted;
@@ -27,13 +29,25 @@ pub(crate) struct Metrics {
     /// Transactions that were tried again because Postgres was away or in the way.
     pub(crate) batch_retries: IntCounter,
     /// Batches that were decided again because the permission clock had moved.
-    pub(crate) stale_decisions: IntCounter,
+    pub(crate) optimistic_lock: OptimisticLock,
+    /// What was loaded into the writers' caches of permissions, by kind.
+    pub(crate) permission_loads: IntCounterVec,
     /// Claims that were found to be lost.
     pub(crate) claims_lost: IntCounter,
     /// Partitions this member has claimed.
     pub(crate) partitions: IntGauge,
     /// Times that a writer's queue was full and its partitions were paused.
     pub(crate) pauses: IntCounter,
+    /// Messages of the outbox that Kafka acknowledged, by kind.
+    pub(crate) published: IntCounterVec,
+    /// Messages of the outbox that Kafka did not take; each try counts.
+    pub(crate) publish_failures: IntCounter,
+    /// Door commands that had expired before their decision was published.
+    pub(crate) commands_expired: IntCounter,
+    /// Messages in this process's outbox that are not acknowledged and deleted yet.
+    pub(crate) outbox_waiting: IntGauge,
+    /// Time from the card at the door to Kafka's acknowledgement of the decision, in seconds.
+    pub(crate) door_to_decision_seconds: Histogram,
 }
 
 impl Metrics {
@@ -75,9 +89,11 @@ impl Metrics {
                 prometheus::exponential_buckets(0.001, 2.0, 18)?,
             )?,
             batch_retries: make.counter("batch_retries_total", "Transactions tried again.")?,
-            stale_decisions: make.counter(
-                "stale_decisions_total",
-                "Batches decided again because the permission clock had moved.",
+            optimistic_lock: OptimisticLock::register(&registry)?,
+            permission_loads: make.counters(
+                "permission_loads_total",
+                "Cards, terminals, zones and schedules loaded into the writers' caches.",
+                &["kind"],
             )?,
             claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
             partitions: {
@@ -85,17 +101,52 @@ impl Metrics {
                 make.register(IntGauge::with_opts(opts)?)?
             },
             pauses: make.counter("pauses_total", "Times a writer's partitions were paused.")?,
+            published: make.counters(
+                "outbox_published_total",
+                "Messages of the outbox that Kafka acknowledged, by kind.",
+                &["kind"],
+            )?,
+            publish_failures: make.counter(
+                "outbox_failures_total",
+                "Messages of the outbox that Kafka did not take; each try counts.",
+            )?,
+            commands_expired: make.counter(
+                "commands_expired_total",
+                "Door commands that had expired before their decision was published.",
+            )?,
+            outbox_waiting: {
+                let help = "Messages in the outbox not acknowledged and deleted yet.";
+                make.register(IntGauge::with_opts(make.opts("outbox_waiting", help))?)?
+            },
+            door_to_decision_seconds: make.histogram(
+                "door_to_decision_seconds",
+                "Time from the card at the door to Kafka's acknowledgement of the decision, in \
+                 seconds.",
+                prometheus::exponential_buckets(0.001, 2.0, 18)?,
+            )?,
             registry,
         })
     }
 
-    /// Counts a committed transaction.
-    pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>) {
+    /// Counts what a cache has loaded.
+    pub(crate) fn loaded(&self, loads: Loads) {
+        let Loads { cards, terminals, zones, schedules } = loads;
+        for (kind, count) in
+            [("card", cards), ("terminal", terminals), ("zone", zones), ("schedule", schedules)]
+        {
+            if count > 0 {
+                self.permission_loads.with_label_values(&[kind]).inc_by(count);
+            }
+        }
+    }
+
+    /// Counts a committed transaction: what was sorted, and what was refused before.
+    pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>, refused: usize) {
         for (outcome, count) in [
             ("row", sorted.rows.len()),
             ("collision", sorted.collisions.len()),
             ("duplicate", sorted.duplicates.len()),
-            ("dead_letter", sorted.dead.len()),
+            ("dead_letter", sorted.dead.len() + refused),
         ] {
             if count > 0 {
                 self.events.with_label_values(&[outcome]).inc_by(count as u64);

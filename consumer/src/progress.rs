@@ -76,8 +76,8 @@ impl Told {
         self.add(record, digest, occurred_at);
     }
 
-    /// One of them goes through, to a row or beside one.
-    pub(crate) fn judged(&mut self, event: &Event<'_>) {
+    /// One of them may go through, to a row or beside one.
+    pub(crate) fn goes_through(&mut self, event: &Event<'_>) {
         let told = self.of(event.claim().partition);
         told.occurred_at_max = told.occurred_at_max.max(event.swipe.occurred_at);
     }

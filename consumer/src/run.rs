@@ -17,6 +17,7 @@ use crate::claims::Claims;
 use crate::error::Error;
 use crate::follow::Follow;
 use crate::metrics::Metrics;
+use crate::outbox::{self, Outbox};
 use crate::outlet::Outlets;
 use crate::pipeline::Pipeline;
 use crate::reader::Reader;
@@ -97,6 +98,7 @@ async fn work(
         Pipeline::new(decision, log.clone(), metrics.clone(), kafka.clone())
     };
     let (mut writers, mut senders) = (JoinSet::new(), Vec::new());
+    let (outbox, handed) = Outbox::new(settings.batch.writers);
     for _ in 0..settings.batch.writers {
         let (sender, chunks) = mpsc::channel(settings.batch.queue_chunks_max);
         senders.push(sender);
@@ -106,12 +108,25 @@ async fn work(
             claims: claims.clone(),
             pipeline: pipeline(),
             chunks,
+            outbox: outbox.clone(),
             session: None,
             postgres_answers: ready.postgres_answers.clone(),
             stop: stop.clone(),
         };
         writers.spawn(writer.run());
     }
+    // It ends with the last writer that can hand something over.
+    drop(outbox);
+    let (connection, held) = (connector.clone(), claims.clone());
+    let worker = outbox::Worker::new(
+        settings.clone(),
+        connection,
+        held,
+        metrics.clone(),
+        handed,
+        stop.clone(),
+    );
+    writers.spawn(worker?.run());
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {

@@ -17,7 +17,7 @@ pub struct Settings {
     pub kafka: Kafka,
     /// How to reach Postgres.
     pub postgres: Postgres,
-    /// The log.
+    /// The log, and what is published.
     pub topic: Topic,
     /// Membership in the consumer group.
     pub group: Group,
@@ -25,18 +25,22 @@ pub struct Settings {
     pub batch: Batch,
     /// How swipes are decided.
     pub decision: Decision,
+    /// How decisions are published.
+    pub outbox: Outbox,
     /// How to wait when a server is away.
     pub retry: Backoff,
     /// `/healthz`, `/readyz` and `/metrics`.
     pub status: Status,
 }
 
-/// The log.
+/// The log, and what is published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Topic {
     /// Topic of the swipes.
     pub swipes: String,
+    /// Topic of the live decisions and their door commands.
+    pub decisions: String,
 }
 
 /// Membership in the consumer group.
@@ -100,6 +104,20 @@ pub struct Decision {
     pub clock_skew_ms: u64,
     /// Cards, with their history, that each writer remembers; at least twice `batch.rows_max`.
     pub cached_cards_max: usize,
+    /// How long after the card was at the door a door may still open for it, in ms.
+    pub command_ttl_ms: u64,
+}
+
+/// How decisions are published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbox {
+    /// Messages that may wait for Kafka before the writers wait for them.
+    pub waiting_max: usize,
+    /// How long librdkafka may gather messages before it sends them, in ms.
+    pub linger_ms: u64,
+    /// How often what failed is tried again, and what a process left behind is looked for; in ms.
+    pub sweep_interval_ms: u64,
 }
 
 /// `/healthz`, `/readyz` and `/metrics`.
@@ -114,7 +132,10 @@ pub struct Status {
 
 impl Default for Topic {
     fn default() -> Self {
-        Self { swipes: "gatelog.swipes.v1".to_owned() }
+        Self {
+            swipes: "gatelog.swipes.v1".to_owned(),
+            decisions: "gatelog.decisions.v1".to_owned(),
+        }
     }
 }
 
@@ -147,7 +168,18 @@ impl Default for Batch {
 
 impl Default for Decision {
     fn default() -> Self {
-        Self { live_window_ms: 5_000, clock_skew_ms: 1_000, cached_cards_max: 200_000 }
+        Self {
+            live_window_ms: 5_000,
+            clock_skew_ms: 1_000,
+            cached_cards_max: 200_000,
+            command_ttl_ms: 5_000,
+        }
+    }
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { waiting_max: 10_000, linger_ms: 1, sweep_interval_ms: 1_000 }
     }
 }
 
@@ -171,10 +203,16 @@ impl settings::Settings for Settings {
         self.kafka.check()?;
         self.postgres.check()?;
         let (group, batch) = (&self.group, &self.batch);
-        for (key, text) in [("topic.swipes", &self.topic.swipes), ("group.id", &self.group.id)] {
+        let Topic { swipes, decisions } = &self.topic;
+        for (key, text) in
+            [("topic.swipes", swipes), ("topic.decisions", decisions), ("group.id", &group.id)]
+        {
             if text.is_empty() || text.len() > 249 {
                 return Err(Error::value(key, "must have 1 to 249 characters"));
             }
+        }
+        if swipes == decisions {
+            return Err(Error::value("topic.decisions", "must be another than topic.swipes"));
         }
         if group.member.len() > 40 {
             return Err(Error::value("group.member", "may have 40 characters"));
@@ -196,6 +234,11 @@ impl settings::Settings for Settings {
         within("decision.live_window_ms", self.decision.live_window_ms, 100, 3_600_000)?;
         within("decision.clock_skew_ms", self.decision.clock_skew_ms, 0, 60_000)?;
         within("decision.cached_cards_max", self.decision.cached_cards_max, 1, 100_000_000)?;
+        // Shorter ones would run out in librdkafka's own queue, where nobody takes them out.
+        within("decision.command_ttl_ms", self.decision.command_ttl_ms, 500, 60_000)?;
+        within("outbox.waiting_max", self.outbox.waiting_max, 1, 1_000_000)?;
+        within("outbox.linger_ms", self.outbox.linger_ms, 0, 100)?;
+        within("outbox.sweep_interval_ms", self.outbox.sweep_interval_ms, 100, 60_000)?;
         if self.decision.cached_cards_max < 2 * batch.rows_max {
             let problem = "must be twice batch.rows_max at least: a batch must fit";
             return Err(Error::value("decision.cached_cards_max", problem));
@@ -240,6 +283,9 @@ mod tests {
             ("GROUP__HEARTBEAT_INTERVAL_MS", "5000", "group.heartbeat_interval_ms"),
             ("GROUP__PROTOCOL", "paxos", "group.protocol"),
             ("STATUS__LISTEN", "here", "status.listen"),
+            ("TOPIC__DECISIONS", "gatelog.swipes.v1", "topic.decisions"),
+            ("DECISION__COMMAND_TTL_MS", "0", "decision.command_ttl_ms"),
+            ("OUTBOX__WAITING_MAX", "0", "outbox.waiting_max"),
             ("RETRY__CAP_MS", "1", "retry.cap_ms"),
         ] {
             let error = with(name, value).unwrap_err().to_string();

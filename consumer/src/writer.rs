@@ -12,6 +12,7 @@ use crate::batch::Batch;
 use crate::chunk::Chunk;
 use crate::claims::Claims;
 use crate::error::{Class, Error};
+use crate::outbox::{Entry, Outbox};
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;
 use crate::store::{Connector, Store};
@@ -23,6 +24,7 @@ pub(crate) struct Writer {
     pub(crate) claims: Arc<Claims>,
     pub(crate) pipeline: Pipeline,
     pub(crate) chunks: mpsc::Receiver<Chunk>,
+    pub(crate) outbox: Outbox,
     /// Whether Postgres answered last time; for `/readyz`.
     pub(crate) postgres_answers: Arc<AtomicBool>,
     /// Our last session, which may live on in the server when we have given it up.
@@ -76,7 +78,8 @@ impl Writer {
         Batch::merge(chunks, &self.claims)
     }
 
-    /// Applies one batch, however long Postgres is away.
+    /// Applies one batch, however long Postgres is away, and waits until the outbox has room for its
+    /// decisions.
     async fn step(&mut self, mut batch: Batch, store: &mut Option<Store>) -> Result<(), Error> {
         if batch.is_empty() {
             return Ok(());
@@ -84,9 +87,14 @@ impl Writer {
         let started = Instant::now();
         let events = batch.records().count();
         let mut failures: u32 = 0;
+        let mut committed = Vec::new();
         while !batch.is_empty() {
-            let Err(error) = self.try_apply(&mut batch, store).await else {
-                break;
+            let error = match self.try_apply(&mut batch, store).await {
+                Ok(entries) => {
+                    committed = entries;
+                    break;
+                }
+                Err(error) => error,
             };
             match error.class() {
                 Class::Bug => return Err(error),
@@ -109,6 +117,7 @@ impl Writer {
         self.postgres_answers.store(true, Ordering::Relaxed);
         self.pipeline.metrics.batch_events.observe(events as f64);
         self.pipeline.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
+        self.outbox.hand_over(committed, &mut self.stop).await;
         Ok(())
     }
 
@@ -116,7 +125,7 @@ impl Writer {
         &mut self,
         batch: &mut Batch,
         store: &mut Option<Store>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Entry>, Error> {
         // A connection can hang in ways that no timeout of the server's ends
         // (rust-postgres#1109): ours covers everything.
         let limit = self.settings.batch.timeout();

@@ -9,7 +9,7 @@ mod timestamptz;
 
 use thiserror::Error;
 
-pub use cache::{AsOf, Cache, Clock, Freshness, Resolved, Slot};
+pub use cache::{AsOf, Cache, Clock, Freshness, Loads, Resolved, Slot};
 pub use timestamptz::Timestamptz;
 
 /// The registry cannot be read.

@@ -46,6 +46,11 @@ pub fn command_id(event_id: Uuid) -> Uuid {
     Uuid::new_v5(&event_id, b"open")
 }
 
+/// The id of the decision on a live swipe: `ce_id` of its record. Published twice, it is the same.
+pub fn decision_id(event_id: Uuid) -> Uuid {
+    Uuid::new_v5(&event_id, b"decision")
+}
+
 /// The id of the dead letter that one offset ends as, at one stage.
 pub fn dead_letter_id(topic_id: Uuid, partition: i32, offset: i64, stage: &str) -> Uuid {
     Uuid::new_v5(&topic_id, format!("{partition}\n{offset}\n{stage}").as_bytes())

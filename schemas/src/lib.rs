@@ -22,7 +22,7 @@ pub use decision::{Decision, DenialReason, DoorCommand, Outcome, Reasons};
 pub use digest::{Digest, canonical as digest_of_swipe, record as digest_of_record};
 pub use error::Invalid;
 pub use id::{ID_LENGTH_MAX, check_id};
-pub use key::{Nonce, command_id, dead_letter_id, derive_event_id, parse_key};
+pub use key::{Nonce, command_id, dead_letter_id, decision_id, derive_event_id, parse_key};
 pub use partition::partition_of;
 pub use swipe::{Direction, LocalDecision, Mode, Submission, Swipe, TerminalCounter};
 pub use time::Millis;

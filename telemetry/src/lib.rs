@@ -4,5 +4,6 @@
 //! Nothing here knows what a swipe is. Card ids and payloads must not be given to it.
 
 pub mod log;
+pub mod optimistic_lock;
 pub mod status;
 pub mod trace;

@@ -45,6 +45,11 @@ impl Trace {
     }
 }
 
+/// Whether W3C Trace Context calls this header valid.
+pub fn is_valid(traceparent: &str) -> bool {
+    parse(traceparent).is_some()
+}
+
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let context = TraceContextPropagator::new()
@@ -73,6 +78,7 @@ mod tests {
         {
             let sent = Trace::continue_or_start(header).traceparent();
             assert_eq!(sent.len(), 55, "{sent}");
+            assert!(!header.is_some_and(is_valid) && is_valid(&sent), "{header:?}");
         }
     }
 }

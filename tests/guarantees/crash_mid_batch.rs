@@ -10,23 +10,25 @@ use tokio::runtime;
 use tokio::task::spawn_blocking;
 
 /// Every step of a claim and of a batch (`consumer/src/claim.rs`, `pipeline.rs`), in order.
-const STEPS: [&str; 20] = [
+const STEPS: [&str; 22] = [
     "register",
     "claim",
     "decode",
     "days",
     "begin",
-    "judge",
     "fence",
+    "refused",
+    "gaps",
+    "seals",
     "probe",
+    "judge",
     "copying",
     "rows",
     "collisions",
     "duplicates",
     "conflicts",
     "dead-letters",
-    "gaps",
-    "seals",
+    "card-states",
     "totals",
     "clock",
     "commit",

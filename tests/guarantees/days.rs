@@ -174,6 +174,9 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
             "INSERT INTO user_access_history VALUES \
              ('c9', '2016-01-01Z', '2016-06-03Z', 'enabled', NULL, NULL, '{}', 1, 1), \
              ('c9', '2016-06-03Z', '2016-06-03T00:00:01Z', 'lost', NULL, NULL, '{}', 2, 1); \
+             INSERT INTO shared_history VALUES \
+             ('zone', 'shed', '2016-01-01Z', '2016-06-03Z', '{}', 1), \
+             ('zone', 'shed', '2016-06-03Z', '2016-06-03T00:00:01Z', '{}', 1); \
              UPDATE permission_change SET noted_at = '2016-06-02Z'",
         )
         .await?;
@@ -196,6 +199,7 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
         ("collision", "occurred_at < '2016-06-03Z'"),
         ("duplicate_event", "occurred_at < '2016-06-03Z'"),
         ("user_access_history", "until <= '2016-06-03Z'"),
+        ("shared_history", "until <= '2016-06-03Z'"),
         ("pg_class", "relname IN ('access_log_20160601', 'access_log_20160602')"),
         (
             "identity_conflict i",
@@ -206,6 +210,7 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
     }
     assert_eq!(count(&world, "user_access_history WHERE card_id = 'c9'").await?, 1);
     assert_eq!(count(&world, "user_access_history WHERE until = 'infinity'").await?, 3);
+    assert_eq!(count(&world, "shared_history WHERE key = 'shed'").await?, 1);
     assert_eq!(
         count(&world, "permission_change").await?,
         count(&world, &format!("permission_change WHERE clock = {clock}")).await?

@@ -57,7 +57,8 @@ async fn a_decision_on_a_replaced_version_is_made_again() -> Result<()> {
                  WHERE a.live AND a.granted <> ('hall' = ANY (h.zones))";
     let wrong: i64 = world.db.query_one(wrong, &[]).await?.get(0);
     assert_eq!(wrong, 0, "live rows that say something else than the permissions they name");
-    let again = consumer.metric("gatelog_consumer_stale_decisions_total").await?;
+    let again = "optimistic_lock_failure_total{operation=\"decide\",reason=\"stale_data\"}";
+    let again = consumer.metric(again).await?;
     assert!(again >= 1.0, "no batch met a moved clock: this has shown nothing");
     Ok(())
 }

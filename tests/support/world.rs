@@ -1,3 +1,4 @@
+mod decisions;
 mod proof;
 mod topic;
 
@@ -9,6 +10,8 @@ use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+pub use decisions::Published;
+
 use crate::database::{connect, fresh, with_database};
 use crate::log::Log;
 use crate::process::Process;
@@ -18,6 +21,8 @@ use crate::variable;
 pub struct World {
     /// The log.
     pub log: Log,
+    /// The decisions.
+    pub decisions: Log,
     /// A connection to the database.
     pub db: Client,
     /// Consumer group.
@@ -25,6 +30,7 @@ pub struct World {
     /// Partitions of the log.
     pub partitions: u16,
     topic: String,
+    decisions_topic: String,
     kafka: String,
     postgres: String,
     admin_url: String,
@@ -45,6 +51,9 @@ impl Site {
         INSERT INTO terminal VALUES
             ('t-hall', 'hall', 'in'), ('t-hall-2', 'hall', 'in'), ('t-lab', 'lab', 'in');";
 }
+
+/// Partitions of the decisions: any, as terminals are their keys.
+const DECISIONS_PARTITIONS: u16 = 2;
 
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
@@ -76,20 +85,24 @@ impl World {
 
         let name = Uuid::new_v4().simple().to_string();
         let topic = format!("gatelog.test.{name}.swipes");
-        let topics = [ops::topics::Topic {
-            name: topic.clone(),
+        let decisions_topic = format!("gatelog.test.{name}.decisions");
+        let topics = [(&topic, partitions), (&decisions_topic, DECISIONS_PARTITIONS)];
+        let topics = topics.map(|(name, partitions)| ops::topics::Topic {
+            name: name.clone(),
             partitions,
             replication_factor: 1,
             config: vec![("retention.ms", "-1".to_owned())],
-        }];
+        });
         let servers = settings::Kafka { brokers: kafka.clone(), ..settings::Kafka::default() };
         ops::topics::ensure(&servers, &topics).await?;
         Ok(Self {
             log: Log::new(&kafka, &topic)?,
+            decisions: Log::new(&kafka, &decisions_topic)?,
             db: connect(&postgres).await?,
             group: format!("gatelog-test-{name}"),
             partitions,
             topic,
+            decisions_topic,
             kafka,
             postgres,
             admin_url,
@@ -126,6 +139,7 @@ impl World {
             ("GATELOG_KAFKA", self.kafka.as_str()),
             ("GATELOG_POSTGRES", &self.postgres),
             ("GATELOG_CONSUMER_TOPIC__SWIPES", &self.topic),
+            ("GATELOG_CONSUMER_TOPIC__DECISIONS", &self.decisions_topic),
             ("GATELOG_CONSUMER_GROUP__ID", &self.group),
             ("GATELOG_CONSUMER_STATUS__LISTEN", "127.0.0.1:0"),
             ("GATELOG_GATEWAY_TOPIC__SWIPES", &self.topic),

@@ -9,8 +9,8 @@ use crate::workload::Placed;
 /// Starts a COPY of the rows that [`row`] encodes.
 pub(crate) const COPY: &str = "COPY access_log (occurred_at, received_at, log_offset, permission_clock, age_ms, \
      terminal_seq, terminal_epoch, log_partition, reasons, granted, live, online, locally_granted, \
-     event_id, card_id, terminal_id, zone_id, direction) FROM STDIN (FORMAT binary)";
-const COLUMNS: i16 = 18;
+     event_id, card_id, terminal_id, zone_id, direction, notes) FROM STDIN (FORMAT binary)";
+const COLUMNS: i16 = 19;
 
 /// The row of a swipe, decided under permission clock `clock`.
 pub(crate) fn row(out: &mut BytesMut, placed: &Placed<'_>, clock: i64) {
@@ -37,4 +37,5 @@ pub(crate) fn row(out: &mut BytesMut, placed: &Placed<'_>, clock: i64) {
     field(out, swipe.terminal_id.as_bytes());
     field(out, placed.zone_id.as_bytes());
     nullable(out, swipe.direction.map(|way| Direction::as_str(way).as_bytes()));
+    field(out, &0_i16.to_be_bytes());
 }

@@ -5,6 +5,7 @@ use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
+use registry::Cache;
 use tokio_postgres::Statement;
 
 use super::Transaction;
@@ -19,13 +20,18 @@ const COPY_BYTES: usize = 256 * 1024;
 
 impl Transaction<'_> {
     /// Writes the rows, in the order of time: that of the index, which grows at its end.
-    pub(crate) async fn copy_rows(&self, rows: &[Judged<'_, '_>], clock: i64) -> Result<(), Error> {
+    pub(crate) async fn copy_rows(
+        &self,
+        rows: &[Judged<'_, '_>],
+        cache: &Cache,
+        clock: i64,
+    ) -> Result<(), Error> {
         let mut in_time: Vec<_> =
             rows.iter().map(|row| (row.event.swipe.occurred_at, row)).collect();
         in_time.sort_unstable_by_key(|(at, _)| *at);
         let encoded = in_time
             .into_iter()
-            .map(|(_, row)| |out: &mut BytesMut| encode::row(out, row, clock, 0));
+            .map(|(_, row)| |out: &mut BytesMut| encode::row(out, row, cache, clock, 0));
         self.copy(&self.statements.copy_rows, encoded, "writing access_log").await
     }
 
@@ -33,6 +39,7 @@ impl Transaction<'_> {
     pub(crate) async fn copy_collisions(
         &self,
         collisions: &[Collision<'_, '_>],
+        cache: &Cache,
         clock: i64,
     ) -> Result<(), Error> {
         if collisions.is_empty() {
@@ -44,7 +51,7 @@ impl Transaction<'_> {
         let statement = self.inner.prepare(&sql).await.map_err(Error::postgres(doing))?;
         let encoded = collisions.iter().map(|collision| {
             |out: &mut BytesMut| {
-                encode::row(out, &collision.judged, clock, 1);
+                encode::row(out, &collision.judged, cache, clock, 1);
                 encode::int8(out, collision.row_offset);
             }
         });
@@ -58,19 +65,19 @@ impl Transaction<'_> {
         read_again: bool,
     ) -> Result<(), Error> {
         let standing = if read_again && !duplicates.is_empty() {
-            self.standing_duplicates(duplicates.iter().map(|one| one.judged.event)).await?
+            self.standing_duplicates(duplicates.iter().map(|one| one.event)).await?
         } else {
             HashSet::new()
         };
         let mut new: Vec<_> =
-            duplicates.iter().filter(|one| !standing.contains(&one.judged.event.place())).collect();
+            duplicates.iter().filter(|one| !standing.contains(&one.event.place())).collect();
         // In the order of the index.
-        new.sort_unstable_by_key(|one| one.judged.event.place());
+        new.sort_unstable_by_key(|one| one.event.place());
         let encoded = new.iter().map(|one| |out: &mut BytesMut| encode::duplicate(out, one));
         self.copy(&self.statements.copy_duplicates, encoded, "writing duplicate_event").await
     }
 
-    async fn copy<F: FnOnce(&mut BytesMut)>(
+    pub(super) async fn copy<F: FnOnce(&mut BytesMut)>(
         &self,
         statement: &Statement,
         rows: impl ExactSizeIterator<Item = F>,

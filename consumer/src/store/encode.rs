@@ -1,7 +1,7 @@
 //! Rows in the binary format of COPY (PostgreSQL documentation, "COPY", File Formats).
 
 use bytes::{BufMut, BytesMut};
-use registry::Timestamptz;
+use registry::{Cache, Timestamptz};
 use schemas::{Direction, LocalDecision, Millis, Mode, digest_of_swipe};
 
 use super::rows::Duplicate;
@@ -21,12 +21,18 @@ pub(super) fn end(out: &mut BytesMut) {
 /// Columns of `access_log`, in the order in which [`row`] writes them.
 pub(super) const COLUMNS: &str = "occurred_at, received_at, log_offset, permission_clock, age_ms, \
      terminal_seq, terminal_epoch, log_partition, reasons, granted, live, online, \
-     locally_granted, event_id, card_id, terminal_id, zone_id, direction";
+     locally_granted, event_id, card_id, terminal_id, zone_id, direction, notes";
 
-const COLUMNS_COUNT: i16 = 18;
+const COLUMNS_COUNT: i16 = 19;
 
 /// One row of `access_log`; `more` columns follow it, which the caller writes.
-pub(super) fn row(out: &mut BytesMut, judged: &Judged<'_, '_>, clock: i64, more: i16) {
+pub(super) fn row(
+    out: &mut BytesMut,
+    judged: &Judged<'_, '_>,
+    cache: &Cache,
+    clock: i64,
+    more: i16,
+) {
     let swipe = &judged.event.swipe;
     out.put_i16(COLUMNS_COUNT + more);
     timestamp(out, swipe.occurred_at);
@@ -41,7 +47,7 @@ pub(super) fn row(out: &mut BytesMut, judged: &Judged<'_, '_>, clock: i64, more:
     int4(out, judged.event.claim().partition);
     int2(out, judged.reasons.bits());
     boolean(out, judged.reasons.is_empty());
-    boolean(out, judged.live);
+    boolean(out, judged.is_live());
     boolean(out, swipe.mode == Mode::Online);
     nullable(out, swipe.local_decision, |out, local| {
         boolean(out, local == LocalDecision::Granted);
@@ -49,10 +55,11 @@ pub(super) fn row(out: &mut BytesMut, judged: &Judged<'_, '_>, clock: i64, more:
     field(out, swipe.event_id.as_bytes());
     field(out, swipe.card_id.as_bytes());
     field(out, swipe.terminal_id.as_bytes());
-    field(out, judged.zone_id.as_bytes());
+    field(out, cache.zone_id(judged.zone).as_bytes());
     nullable(out, swipe.direction.map(Direction::as_str), |out, word| {
         field(out, word.as_bytes());
     });
+    int2(out, judged.notes);
 }
 
 /// Columns of `duplicate_event`, in the order in which [`duplicate`] writes them.
@@ -61,7 +68,7 @@ pub(super) const DUPLICATE_COLUMNS: &str =
 
 /// One row of `duplicate_event`.
 pub(super) fn duplicate(out: &mut BytesMut, duplicate: &Duplicate<'_, '_>) {
-    let event = duplicate.judged.event;
+    let event = duplicate.event;
     out.put_i16(7);
     int4(out, event.claim().partition);
     int8(out, event.offset());
@@ -76,7 +83,7 @@ pub(super) fn int8(out: &mut BytesMut, value: i64) {
     fixed::<8, 12>(out, value.to_be_bytes());
 }
 
-fn int4(out: &mut BytesMut, value: i32) {
+pub(super) fn int4(out: &mut BytesMut, value: i32) {
     fixed::<4, 8>(out, value.to_be_bytes());
 }
 
@@ -84,7 +91,7 @@ fn int2(out: &mut BytesMut, value: i16) {
     fixed::<2, 6>(out, value.to_be_bytes());
 }
 
-fn timestamp(out: &mut BytesMut, at: Millis) {
+pub(super) fn timestamp(out: &mut BytesMut, at: Millis) {
     int8(out, Timestamptz(at).to_binary());
 }
 
@@ -92,7 +99,7 @@ fn boolean(out: &mut BytesMut, value: bool) {
     fixed::<1, 5>(out, [u8::from(value)]);
 }
 
-/// Length and value in one copy: this runs eighteen times a row.
+/// Length and value in one copy: this runs nineteen times a row.
 fn fixed<const N: usize, const WITH_LENGTH: usize>(out: &mut BytesMut, value: [u8; N]) {
     let mut bytes = [0; WITH_LENGTH];
     bytes[..4].copy_from_slice(&(N as i32).to_be_bytes());
@@ -100,12 +107,16 @@ fn fixed<const N: usize, const WITH_LENGTH: usize>(out: &mut BytesMut, value: [u
     out.extend_from_slice(&bytes);
 }
 
-fn field(out: &mut BytesMut, bytes: &[u8]) {
+pub(super) fn field(out: &mut BytesMut, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
     out.extend_from_slice(bytes);
 }
 
-fn nullable<T>(out: &mut BytesMut, value: Option<T>, put: impl FnOnce(&mut BytesMut, T)) {
+pub(super) fn nullable<T>(
+    out: &mut BytesMut,
+    value: Option<T>,
+    put: impl FnOnce(&mut BytesMut, T),
+) {
     match value {
         Some(value) => put(out, value),
         None => out.put_i32(-1),

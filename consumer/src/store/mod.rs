@@ -7,10 +7,12 @@ mod connect;
 mod copy;
 mod encode;
 mod fence;
+mod outbox;
 mod probe;
 mod rows;
 mod seals;
 mod standing;
+mod tracks;
 mod transaction;
 
 use std::collections::{BTreeSet, HashSet};
@@ -21,7 +23,8 @@ use tokio_postgres::Client;
 
 pub(crate) use connect::{APPLICATION, Connector};
 pub(crate) use fence::{Fence, Fenced, Share};
-pub(crate) use rows::Sorted;
+pub(crate) use outbox::{delete_outbox, sweep_outbox};
+pub(crate) use rows::{Known, Sorted};
 pub(crate) use standing::Declined;
 pub(crate) use transaction::Transaction;
 

@@ -11,7 +11,6 @@ use uuid::Uuid;
 use super::Transaction;
 use super::rows::key;
 use crate::batch::Batch;
-use crate::decide::Judged;
 use crate::decode::Event;
 use crate::error::{Error, PROBING};
 use crate::fold::{Payload, Standing, Stood};
@@ -28,7 +27,7 @@ impl Transaction<'_> {
     /// all its partition has seen cannot: a key belongs to one partition for ever.
     pub(crate) async fn probe(
         &mut self,
-        judged: &[Judged<'_, '_>],
+        events: &[Event<'_>],
         batch: &Batch,
         cache: &Cache,
         everything: bool,
@@ -37,8 +36,7 @@ impl Transaction<'_> {
             let part = batch.part(event.claim().partition);
             everything || part.is_none_or(|p| event.swipe.occurred_at <= p.before.occurred_at_max)
         };
-        let events = judged.iter().map(|judged| judged.event).filter(seen);
-        self.standing(events, cache).await
+        self.standing(events.iter().filter(seen), cache).await
     }
 
     /// What stands at the keys of these events.

@@ -4,12 +4,14 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use registry::{Cache, Clock};
 
-use super::standing::Again;
+use super::standing::Declined;
 use crate::chunk::Claim;
-use crate::decide::Judged;
+use crate::decide::{Judged, Liveness, resolve};
 use crate::decode::{Event, Refusal};
 use crate::fold::{Fold, Key, Outcome, Payload, Standing, Stood};
+use crate::tracks::Tracks;
 
 /// What a batch writes, by table.
 #[derive(Debug, Default)]
@@ -18,7 +20,10 @@ pub(crate) struct Sorted<'e, 'a> {
     pub(crate) collisions: Vec<Collision<'e, 'a>>,
     pub(crate) duplicates: Vec<Duplicate<'e, 'a>>,
     pub(crate) conflicts: Vec<Conflict>,
+    /// Events that cannot be decided.
     pub(crate) dead: Vec<Refusal<'a>>,
+    /// Whether permissions that change before the commit could make any of it something else.
+    pub(crate) open: bool,
     /// Offsets that have their collision already; each by its claim.
     pub(crate) collisions_standing: Vec<Claim>,
     /// Offsets that have their duplicate already, though they would be refused now.
@@ -35,7 +40,7 @@ pub(crate) struct Collision<'e, 'a> {
 /// An event that was in the log before.
 #[derive(Debug)]
 pub(crate) struct Duplicate<'e, 'a> {
-    pub(crate) judged: Judged<'e, 'a>,
+    pub(crate) event: &'e Event<'a>,
     pub(crate) first_offset: i64,
 }
 
@@ -49,44 +54,61 @@ pub(crate) struct Conflict {
     pub(crate) other: (i32, i64),
 }
 
+/// What a decision looks at, besides the event.
+pub(crate) struct Known<'c> {
+    pub(crate) cache: &'c Cache,
+    pub(crate) liveness: Liveness,
+    /// The permission clock that `cache` stands for.
+    pub(crate) clock: Clock,
+}
+
 impl<'e, 'a> Sorted<'e, 'a> {
-    /// Folds the events, which come in log order and are of so many cards, over what stands in the
-    /// tables.
+    /// Decides the events, in log order, and folds them over what stands in the tables; and those
+    /// that cannot be decided, which fold into nothing.
+    ///
+    /// In one go, because each needs the other: what an event becomes says whether it counts for
+    /// its card, as one that was sent twice must not.
     pub(crate) fn sort(
-        judged: Vec<Judged<'e, 'a>>,
-        dead: Vec<Refusal<'a>>,
+        events: &'e [Event<'a>],
         standing: Standing,
-        again: Again,
-        cards: usize,
-    ) -> Self {
-        let mut fold = Fold::new(standing, cards);
-        let mut ids = Ids::with_capacity(judged.len());
-        let mut sorted = Self {
-            rows: Vec::with_capacity(judged.len()),
-            dead,
-            collisions_standing: again.collisions,
-            duplicates_standing: again.duplicates,
-            ..Self::default()
-        };
-        for judged in judged {
-            let event = judged.event;
+        known: &Known<'_>,
+        tracks: &mut Tracks,
+    ) -> (Self, Vec<Declined<'e, 'a>>) {
+        let mut fold = Fold::new(standing, known.cache.cards_numbered());
+        let mut ids = Ids::with_capacity(events.len());
+        let mut sorted = Self { rows: Vec::with_capacity(events.len()), ..Self::default() };
+        let mut declined = Vec::new();
+        for event in events {
+            let case = match resolve(event, known.cache, &known.liveness) {
+                Ok(case) => case,
+                Err(cause) => {
+                    sorted.open = true;
+                    declined.push(Declined { event, cause });
+                    continue;
+                }
+            };
             let payload = Payload::of(&event.swipe, event.terminal);
             let stands = Stood { offset: event.offset(), payload };
             let outcome = fold.next(key(event), event.swipe.event_id, stands);
             sorted.conflicts.extend(conflict(event, outcome, &mut ids));
             match outcome {
-                Outcome::Row => sorted.rows.push(judged),
+                Outcome::Row => {
+                    sorted.open |= case.is_open(known.clock.changed_at);
+                    sorted.rows.push(case.judge(event, tracks));
+                }
                 Outcome::Collision { row_offset } => {
+                    sorted.open |= case.is_open(known.clock.changed_at);
+                    let judged = case.judge(event, tracks);
                     sorted.collisions.push(Collision { judged, row_offset });
                 }
                 Outcome::RowStands => {}
                 Outcome::CollisionStands => sorted.collisions_standing.push(event.claim()),
                 Outcome::Duplicate { first_offset, .. } => {
-                    sorted.duplicates.push(Duplicate { judged, first_offset });
+                    sorted.duplicates.push(Duplicate { event, first_offset });
                 }
             }
         }
-        sorted
+        (sorted, declined)
     }
 }
 

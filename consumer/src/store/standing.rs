@@ -8,19 +8,11 @@ use schemas::DeadLetterReason;
 use seal::bucket_of;
 
 use super::Transaction;
-use super::rows::key;
+use super::rows::{Sorted, key};
 use crate::batch::{Batch, Part};
-use crate::chunk::Claim;
 use crate::decode::{Cause, Event, Refusal};
 use crate::error::Error;
 use crate::fold::Standing;
-
-/// Offsets of events that would be refused now and were not then; each by its claim.
-#[derive(Debug, Default)]
-pub(crate) struct Again {
-    pub(crate) collisions: Vec<Claim>,
-    pub(crate) duplicates: Vec<Claim>,
-}
 
 /// An event that is refused for what is known today, not for what its record holds: a day that is
 /// not kept, a terminal that nobody knows.
@@ -46,15 +38,14 @@ impl Transaction<'_> {
     }
 
     /// Leaves to the dead letters those events that have no other outcome already.
-    pub(crate) async fn refuse<'a>(
+    pub(crate) async fn refuse<'e, 'a>(
         &mut self,
-        declined: Vec<Declined<'_, 'a>>,
+        declined: Vec<Declined<'e, 'a>>,
         settled: &HashSet<(i32, i64)>,
         batch: &Batch,
         cache: &Cache,
-        dead: &mut Vec<Refusal<'a>>,
-    ) -> Result<Again, Error> {
-        let mut again = Again::default();
+        sorted: &mut Sorted<'e, 'a>,
+    ) -> Result<(), Error> {
         let read_again =
             |event: &Event<'_>| batch.part(event.claim().partition).is_some_and(Part::read_again);
         let asked = || declined.iter().map(|one| one.event).filter(|event| read_again(event));
@@ -72,17 +63,17 @@ impl Transaction<'_> {
                 continue;
             }
             if standing.collisions.get(&collided).is_some_and(|stood| stood.offset == offset) {
-                again.collisions.push(claim);
+                sorted.collisions_standing.push(claim);
             } else if duplicates.contains(&event.place()) {
-                again.duplicates.push(claim);
+                sorted.duplicates_standing.push(claim);
             } else if gone.contains(&event.place()) && !settled.contains(&event.place()) {
                 // Counted as a row, which nearly all of them were.
                 continue;
             } else {
-                dead.push(Refusal { record: event.record, cause });
+                sorted.dead.push(Refusal { record: event.record, cause });
             }
         }
-        Ok(again)
+        Ok(())
     }
 
     /// Offsets that had their outcome, in days that were dropped since: nothing of them stands, and

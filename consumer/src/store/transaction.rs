@@ -9,9 +9,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
-use super::encode;
 use super::rows::{Conflict, Sorted};
+use super::{encode, outbox};
 use crate::batch::Part;
+use crate::chunk::Claim;
 use crate::decode::Refusal;
 use crate::error::Error;
 
@@ -20,6 +21,7 @@ pub(crate) struct Statements {
     pub(super) fence: Statement,
     pub(super) copy_rows: Statement,
     pub(super) copy_duplicates: Statement,
+    pub(super) copy_outbox: Statement,
     seal: Statement,
     /// Probes of days, by day; many only while days of long ago come in.
     pub(super) probes: HashMap<i32, Statement>,
@@ -35,11 +37,13 @@ impl Statements {
             "COPY duplicate_event ({}) FROM STDIN (FORMAT binary)",
             encode::DUPLICATE_COLUMNS
         );
+        let copy_outbox = format!("COPY outbox ({}) FROM STDIN (FORMAT binary)", outbox::COLUMNS);
         let statements = async {
             Ok(Self {
                 fence: client.prepare(include_str!("../sql/fence.sql")).await?,
                 copy_rows: client.prepare(&copy).await?,
                 copy_duplicates: client.prepare(&copy_duplicates).await?,
+                copy_outbox: client.prepare(&copy_outbox).await?,
                 seal: client.prepare("SELECT seal_batch()").await?,
                 probes: HashMap::new(),
             })
@@ -137,28 +141,44 @@ impl<'s> Transaction<'s> {
 
     /// Moves what the fence counted as rows to what it turned out to be.
     pub(crate) async fn correct_totals(&self, sorted: &Sorted<'_, '_>) -> Result<(), Error> {
-        let mut counts: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+        let mut counts: BTreeMap<i32, [i64; 3]> = BTreeMap::new();
+        let mut count = |claim: Claim, what: usize| {
+            counts.entry(claim.partition).or_default()[what] += 1;
+        };
         let collided = sorted.collisions.iter().map(|collision| collision.judged.event.claim());
-        for claim in collided.chain(sorted.collisions_standing.iter().copied()) {
-            counts.entry(claim.partition).or_default().0 += 1;
-        }
-        let repeated = sorted.duplicates.iter().map(|duplicate| duplicate.judged.event.claim());
-        for claim in repeated.chain(sorted.duplicates_standing.iter().copied()) {
-            counts.entry(claim.partition).or_default().1 += 1;
-        }
+        let collided = collided.chain(sorted.collisions_standing.iter().copied());
+        collided.for_each(|claim| count(claim, 0));
+        let repeated = sorted.duplicates.iter().map(|duplicate| duplicate.event.claim());
+        let repeated = repeated.chain(sorted.duplicates_standing.iter().copied());
+        repeated.for_each(|claim| count(claim, 1));
+        sorted.dead.iter().for_each(|refusal| count(refusal.record.claim(), 2));
         if counts.is_empty() {
             return Ok(());
         }
         let partitions: Vec<i32> = counts.keys().copied().collect();
-        let (collisions, duplicates): (Vec<i64>, Vec<i64>) = counts.into_values().unzip();
+        let [collisions, duplicates, dead] =
+            [0, 1, 2].map(|what| counts.values().map(|of| of[what]).collect::<Vec<i64>>());
         self.inner
             .execute(
                 include_str!("../sql/correct_totals.sql"),
-                &[&partitions, &collisions, &duplicates],
+                &[&partitions, &collisions, &duplicates, &dead],
             )
             .await
             .map_err(Error::postgres("correcting the totals"))?;
         Ok(())
+    }
+
+    /// Marks the place that [`Self::back_to_the_decision`] goes back to.
+    pub(crate) async fn before_the_decision(&self) -> Result<(), Error> {
+        let marked = self.inner.batch_execute("SAVEPOINT decision").await;
+        marked.map_err(Error::postgres("setting a savepoint"))
+    }
+
+    /// Takes back all that was written with a decision, and its share of the permission lock with
+    /// it; the fence, and what depends on no permission, stays.
+    pub(crate) async fn back_to_the_decision(&self) -> Result<(), Error> {
+        let back = self.inner.batch_execute("ROLLBACK TO SAVEPOINT decision").await;
+        back.map_err(Error::postgres("going back to a savepoint"))
     }
 
     /// The permission clock, which stands still from here to the end of the transaction.

@@ -13,7 +13,13 @@ const ROWS_MAX: i64 = 10_000;
 /// How much there is of each.
 pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<Vec<Side>, Error> {
     let row = client.query_one(include_str!("sql/count_sides.sql"), &[&before.to_string()]).await?;
-    let tables = ["duplicate_event", "collision", "user_access_history", "permission_change"];
+    let tables = [
+        "duplicate_event",
+        "collision",
+        "user_access_history",
+        "shared_history",
+        "permission_change",
+    ];
     Ok(tables
         .into_iter()
         .enumerate()
@@ -54,7 +60,11 @@ pub(super) async fn collisions(client: &mut Client, before: Date) -> Result<(), 
 /// Deletes what nobody can ask of the permissions any more.
 pub(super) async fn permissions(client: &Client, before: Date) -> Result<(), Error> {
     let before = before.to_string();
-    for sql in [include_str!("sql/delete_spans.sql"), include_str!("sql/delete_changes.sql")] {
+    for sql in [
+        include_str!("sql/delete_spans.sql"),
+        include_str!("sql/delete_shared_spans.sql"),
+        include_str!("sql/delete_changes.sql"),
+    ] {
         while client.execute(sql, &[&before, &ROWS_MAX]).await? > 0 {}
     }
     Ok(())

@@ -98,6 +98,7 @@ impl Cache {
         if missing.is_empty() {
             return Ok(());
         }
+        self.loads.cards += missing.len() as u64;
         let names: Vec<&str> = missing.iter().map(|slot| self.cards.name(*slot)).collect();
         let rows = client.query(include_str!("../sql/load_cards.sql"), &[&names]).await?;
         // That a card is unknown is knowledge too.
@@ -129,6 +130,7 @@ impl Cache {
         terminals: impl Iterator<Item = Slot>,
     ) -> Result<(), Error> {
         let missing = self.terminals.missing(terminals);
+        self.loads.terminals += missing.len() as u64;
         let names: Vec<&str> = missing.iter().map(|slot| self.terminals.name(*slot)).collect();
         let rows = shared(client, "terminal", &names).await?;
         missing.iter().for_each(|slot| self.terminals.put(*slot, Spans::default()));
@@ -152,6 +154,7 @@ impl Cache {
 
     pub(super) async fn load_zones(&mut self, client: &impl GenericClient) -> Result<(), Error> {
         let missing = self.zones.all_missing();
+        self.loads.zones += missing.len() as u64;
         let names: Vec<&str> = missing.iter().map(|slot| self.zones.name(*slot)).collect();
         let rows = shared(client, "zone", &names).await?;
         missing.iter().for_each(|slot| self.zones.put(*slot, Spans::default()));
@@ -173,6 +176,7 @@ impl Cache {
         client: &impl GenericClient,
     ) -> Result<(), Error> {
         let missing = self.schedules.all_missing();
+        self.loads.schedules += missing.len() as u64;
         let names: Vec<&str> = missing.iter().map(|slot| self.schedules.name(*slot)).collect();
         let rows = shared(client, "schedule", &names).await?;
         missing.iter().for_each(|slot| self.schedules.put(*slot, Spans::default()));

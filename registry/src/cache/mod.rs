@@ -34,6 +34,20 @@ pub struct Cache {
     /// Whether any zone, at any time, looks at what cards did before.
     tracking: bool,
     cards_max: usize,
+    loads: Loads,
+}
+
+/// How much was loaded so far: names that were asked for, known to the database or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loads {
+    /// Cards with their history.
+    pub cards: u64,
+    /// Terminals.
+    pub terminals: u64,
+    /// Zones.
+    pub zones: u64,
+    /// Schedules.
+    pub schedules: u64,
 }
 
 /// The permission clock.
@@ -117,7 +131,13 @@ impl Cache {
             shared_missing: false,
             tracking: false,
             cards_max: cards_max.get(),
+            loads: Loads::default(),
         }
+    }
+
+    /// How much was loaded since the last call.
+    pub fn take_loads(&mut self) -> Loads {
+        std::mem::take(&mut self.loads)
     }
 
     /// Makes room for a batch of `events`: what was asked for longest ago goes. Numbers given before

@@ -1,5 +1,5 @@
--- Whoever remembers permissions compares with the clock, and reads the changes since: those of days
--- ago are read by nobody. The last one stays.
+-- Whoever remembers permissions reads the changes since the clock that it knows, and forgets all
+-- where some of them are gone. The last one stays.
 DELETE FROM permission_change
 WHERE ctid = ANY (ARRAY(
     SELECT ctid

@@ -1,0 +1,93 @@
+use schemas::Millis;
+use serde_json::Value;
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    /// The decision on a live swipe.
+    Decision,
+}
+
+/// The place of the event that a message tells of, and its own kind: its key in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) kind: Kind,
+}
+
+/// A header as it is to be sent.
+pub(crate) type Header = (String, Option<Vec<u8>>);
+
+/// A message of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) place: Place,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) headers: Vec<Header>,
+    /// What publishing took is counted from here.
+    pub(crate) since: Millis,
+    /// When the door command in it expires, if it has one.
+    pub(crate) expires_at: Option<Millis>,
+}
+
+impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 1] = [Self::Decision];
+
+    /// The name in the table and on `/metrics`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decision => "decision",
+        }
+    }
+
+    /// The kind of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl Entry {
+    /// Takes the door command out of the decision if it has expired by now, and says whether it had.
+    /// Everything else stays: the decision is history worth having.
+    pub(crate) fn expire(&mut self, now: Millis) -> bool {
+        if self.expires_at.is_none_or(|at| now < at) {
+            return false;
+        }
+        self.expires_at = None;
+        // Not as our own type: a row of a newer version may say more. What cannot be read at all
+        // holds no command that a door could read.
+        let Ok(Value::Object(mut value)) = serde_json::from_slice(&self.value) else {
+            return false;
+        };
+        let had = value.remove("command").is_some();
+        self.value = Value::Object(value).to_string().into_bytes();
+        had
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_command_is_taken_out_once_and_nothing_else() {
+        let decision = r#"{"event_id":"x","command":{"command_id":"y"},"new":[1]}"#;
+        let mut entry = Entry {
+            place: Place { partition: 0, offset: 1, kind: Kind::Decision },
+            key: b"t".to_vec(),
+            value: decision.as_bytes().to_vec(),
+            headers: Vec::new(),
+            since: Millis::from_unix_ms(0),
+            expires_at: Some(Millis::from_unix_ms(10)),
+        };
+        assert!(!entry.expire(Millis::from_unix_ms(9)));
+        assert_eq!(entry.value, decision.as_bytes());
+        assert!(entry.expire(Millis::from_unix_ms(10)));
+        let left: Value = serde_json::from_slice(&entry.value).unwrap();
+        assert_eq!(left, serde_json::json!({"event_id": "x", "new": [1]}));
+        assert!(!entry.expire(Millis::from_unix_ms(11)));
+    }
+}

@@ -1,0 +1,67 @@
+//! What the worker has done in Postgres, one errand at a time, while it goes on publishing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use super::pending::Look;
+use super::{Entry, Place};
+use crate::error::Error;
+use crate::store::{Connector, delete_outbox, sweep_outbox};
+
+/// Rows to delete, and partitions to look through.
+pub(super) struct Errand {
+    pub(super) session: Option<Client>,
+    pub(super) delete: Vec<Place>,
+    pub(super) looks: Vec<Look>,
+    /// Rows of each partition to bring at most.
+    pub(super) each_max: usize,
+}
+
+/// An errand and what came of it: all of it, or nothing that can be relied on.
+pub(super) struct Done {
+    pub(super) errand: Errand,
+    pub(super) outcome: Result<Vec<Entry>, Error>,
+}
+
+impl Errand {
+    pub(super) async fn run(mut self, connector: Arc<Connector>, limit_ms: u64) -> Done {
+        let work = timeout(Duration::from_millis(limit_ms), self.work(&connector));
+        let outcome = work.await.unwrap_or(Err(Error::Unreachable(limit_ms)));
+        if outcome.is_err() {
+            self.session = None;
+        }
+        Done { errand: self, outcome }
+    }
+
+    async fn work(&mut self, connector: &Connector) -> Result<Vec<Entry>, Error> {
+        let client = match self.session.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => connect(connector).await?,
+        };
+        if !self.delete.is_empty() {
+            delete_outbox(&client, &self.delete).await?;
+        }
+        let mut found = Vec::new();
+        if !self.looks.is_empty() {
+            let from: Vec<_> =
+                self.looks.iter().map(|look| (look.partition(), look.from)).collect();
+            let each_max = i64::try_from(self.each_max).unwrap_or(i64::MAX);
+            found = sweep_outbox(&client, &from, each_max).await?;
+        }
+        self.session = Some(client);
+        Ok(found)
+    }
+}
+
+async fn connect(connector: &Connector) -> Result<Client, Error> {
+    let client = connector.connect().await?;
+    // A deletion that is lost with the server is a message that is published twice.
+    client
+        .batch_execute("SET synchronous_commit = off")
+        .await
+        .map_err(Error::postgres("setting a session's limits"))?;
+    Ok(client)
+}

@@ -1,0 +1,271 @@
+//! What this process knows of the outbox: which messages, how far each is, and how far the table
+//! has been looked through. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
+
+use super::{Entry, Place};
+use crate::chunk::Claim;
+use crate::progress::Progress;
+
+/// Messages between their commit and the deletion of their rows.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    entries: BTreeMap<Place, (Entry, State)>,
+    sent: usize,
+    acknowledged: Vec<Place>,
+    /// By partition.
+    swept: HashMap<i32, Swept>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be sent.
+    Waiting,
+    /// librdkafka has it.
+    Sent,
+    /// Kafka has it; its row is still to be deleted.
+    Acknowledged,
+}
+
+/// How far a partition has been looked through, under one claim.
+#[derive(Debug)]
+struct Swept {
+    owner: Uuid,
+    /// Every row before it is, or was, an entry.
+    to: i64,
+}
+
+/// A look at one partition's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    claim: Claim,
+    pub(super) from: i64,
+    /// Where the partition's next transaction starts: all before it is committed.
+    to: i64,
+}
+
+impl Look {
+    pub(super) fn partition(&self) -> i32 {
+        self.claim.partition
+    }
+}
+
+impl Pending {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Messages that librdkafka has.
+    pub(super) fn sent_count(&self) -> usize {
+        self.sent
+    }
+
+    /// Takes in a message that a writer hands over. One that a sweep has found before is left alone:
+    /// it may be published and deleted by now.
+    pub(super) fn hand_over(&mut self, entry: Entry) {
+        let swept = self.swept.get(&entry.place.partition);
+        if swept.is_none_or(|swept| entry.place.offset >= swept.to) {
+            self.take(entry);
+        }
+    }
+
+    /// Messages that are to be sent, in the order of the log.
+    pub(super) fn waiting(&self) -> Vec<Place> {
+        let waiting = self.entries.iter().filter(|(_, (_, state))| *state == State::Waiting);
+        waiting.map(|(place, _)| *place).collect()
+    }
+
+    /// One that is to be sent.
+    pub(super) fn waiting_at(&mut self, place: Place) -> Option<&mut Entry> {
+        let (entry, state) = self.entries.get_mut(&place)?;
+        (*state == State::Waiting).then_some(entry)
+    }
+
+    /// librdkafka has taken it.
+    pub(super) fn sent(&mut self, place: Place) {
+        self.turn(place, State::Sent);
+    }
+
+    /// It did not get through, and waits again.
+    pub(super) fn failed(&mut self, place: Place) {
+        self.turn(place, State::Waiting);
+    }
+
+    /// Whatever librdkafka had is to be sent again.
+    pub(super) fn all_failed(&mut self) {
+        for (_, state) in self.entries.values_mut().filter(|(_, state)| *state == State::Sent) {
+            *state = State::Waiting;
+        }
+        self.sent = 0;
+    }
+
+    /// Kafka has it.
+    pub(super) fn acknowledged(&mut self, place: Place) -> Option<&Entry> {
+        self.turn(place, State::Acknowledged)?;
+        self.acknowledged.push(place);
+        self.entries.get(&place).map(|(entry, _)| entry)
+    }
+
+    /// Messages that are acknowledged and whose rows nobody deletes yet.
+    pub(super) fn deletable(&self) -> usize {
+        self.acknowledged.len()
+    }
+
+    /// The same, for whoever deletes their rows now.
+    pub(super) fn take_deletable(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.acknowledged)
+    }
+
+    /// Their rows are gone, or not.
+    pub(super) fn deleted(&mut self, places: Vec<Place>, gone: bool) {
+        if gone {
+            for place in places {
+                self.entries.remove(&place);
+            }
+        } else {
+            self.acknowledged.extend(places);
+        }
+    }
+
+    /// What of the held partitions is to be looked through: what was committed since the last look,
+    /// or all, where the claim is new. What waits in partitions that are others' now is theirs.
+    pub(super) fn looks(&mut self, held: &HashMap<Claim, Progress>) -> Vec<Look> {
+        let owners: HashMap<i32, Uuid> = held.keys().map(|c| (c.partition, c.owner)).collect();
+        self.swept.retain(|partition, swept| owners.get(partition) == Some(&swept.owner));
+        self.entries.retain(|place, (_, state)| {
+            *state != State::Waiting || owners.contains_key(&place.partition)
+        });
+        let looks = held.iter().map(|(claim, progress)| {
+            let from = self.swept.get(&claim.partition).map_or(0, |swept| swept.to);
+            Look { claim: *claim, from, to: progress.open.next_offset }
+        });
+        looks.filter(|look| look.from < look.to).collect()
+    }
+
+    /// Takes in what was found where `looks` looked, `each_max` rows a partition, and says whether
+    /// there may be more.
+    pub(super) fn found(&mut self, looks: &[Look], each_max: usize, entries: Vec<Entry>) -> bool {
+        let mut counts: HashMap<i32, (usize, i64)> = HashMap::new();
+        for entry in entries {
+            let (count, last) = counts.entry(entry.place.partition).or_default();
+            *count += 1;
+            *last = entry.place.offset;
+            self.take(entry);
+        }
+        let mut more = false;
+        for Look { claim, to, .. } in looks {
+            let behind = counts.get(&claim.partition).map(|(count, last)| (*count, last + 1));
+            let to = match behind {
+                Some((count, behind)) if count >= each_max => {
+                    more = true;
+                    behind
+                }
+                // Rows of a transaction that has been committed since.
+                Some((_, behind)) => behind.max(*to),
+                None => *to,
+            };
+            self.swept.insert(claim.partition, Swept { owner: claim.owner, to });
+        }
+        more
+    }
+
+    fn take(&mut self, entry: Entry) {
+        self.entries.entry(entry.place).or_insert((entry, State::Waiting));
+    }
+
+    fn turn(&mut self, place: Place, to: State) -> Option<()> {
+        let (_, state) = self.entries.get_mut(&place)?;
+        self.sent -= usize::from(*state == State::Sent);
+        self.sent += usize::from(to == State::Sent);
+        *state = to;
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Millis;
+
+    use super::*;
+    use crate::outbox::Kind;
+
+    fn at(offset: i64) -> Place {
+        Place { partition: 0, offset, kind: Kind::Decision }
+    }
+
+    fn entry(offset: i64) -> Entry {
+        Entry {
+            place: at(offset),
+            key: Vec::new(),
+            value: Vec::new(),
+            headers: Vec::new(),
+            since: Millis::from_unix_ms(0),
+            expires_at: None,
+        }
+    }
+
+    fn held(owner: u128, next_offset: i64) -> HashMap<Claim, Progress> {
+        let progress = Progress {
+            open: seal::Open::start(next_offset),
+            occurred_at_max: Millis::from_unix_ms(0),
+            applied_to: next_offset,
+        };
+        HashMap::from([(Claim { partition: 0, owner: Uuid::from_u128(owner) }, progress)])
+    }
+
+    fn offsets(pending: &Pending) -> Vec<i64> {
+        pending.waiting().iter().map(|place| place.offset).collect()
+    }
+
+    #[test]
+    fn what_a_sweep_has_found_is_not_published_again_when_it_is_handed_over() {
+        let mut pending = Pending::default();
+        let looks = pending.looks(&held(1, 10));
+        assert_eq!(looks[0].from, 0);
+        // One more than the claim's progress said: committed, and not handed over yet.
+        assert!(!pending.found(&looks, 5, vec![entry(3), entry(10)]));
+        for offset in [3, 10] {
+            let place = at(offset);
+            pending.sent(place);
+            pending.acknowledged(place);
+        }
+        let places = pending.take_deletable();
+        pending.deleted(places, true);
+        pending.hand_over(entry(10));
+        assert_eq!(pending.len(), 0);
+        pending.hand_over(entry(11));
+        assert_eq!(offsets(&pending), [11]);
+    }
+
+    #[test]
+    fn looks_go_on_where_the_last_one_ended_and_start_over_with_a_new_claim() {
+        let mut pending = Pending::default();
+        let looks = pending.looks(&held(1, 10));
+        assert!(pending.found(&looks, 2, vec![entry(3), entry(4)]), "there may be more");
+        let looks = pending.looks(&held(1, 10));
+        assert_eq!(looks[0].from, 5);
+        assert!(!pending.found(&looks, 2, vec![entry(7)]));
+        assert!(pending.looks(&held(1, 10)).is_empty(), "nothing was committed since");
+        assert_eq!(pending.looks(&held(1, 12))[0].from, 10);
+        assert_eq!(pending.looks(&held(2, 12))[0].from, 0);
+    }
+
+    #[test]
+    fn what_fails_waits_in_order_and_what_is_anothers_is_forgotten() {
+        let mut pending = Pending::default();
+        [entry(2), entry(1), entry(3)].into_iter().for_each(|entry| pending.hand_over(entry));
+        [1, 2, 3].into_iter().for_each(|offset| pending.sent(at(offset)));
+        assert_eq!((pending.sent_count(), pending.waiting().len()), (3, 0));
+        pending.failed(at(3));
+        pending.failed(at(1));
+        assert!(pending.acknowledged(at(2)).is_some());
+        assert_eq!((pending.sent_count(), offsets(&pending)), (0, vec![1, 3]));
+        pending.looks(&HashMap::new());
+        assert_eq!((pending.len(), pending.deletable()), (1, 1), "that row is still to be deleted");
+        let places = pending.take_deletable();
+        pending.deleted(places, false);
+        assert_eq!((pending.len(), pending.deletable()), (1, 1));
+    }
+}

@@ -1,0 +1,108 @@
+//! The Kafka side of the outbox: messages are queued in librdkafka, and what became of each comes
+//! back as a [`Report`].
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::debug;
+
+use super::{Entry, Kind, Place};
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// Publishes messages, each kind on its topic.
+pub(crate) struct Publisher {
+    producer: ThreadedProducer<Reports>,
+    decisions: String,
+}
+
+/// What became of one message.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) place: Place,
+    pub(crate) outcome: Result<(), RDKafkaErrorCode>,
+}
+
+impl Publisher {
+    /// Makes the producer; Kafka need not be there, nor the topics.
+    pub(crate) fn new(
+        settings: &Settings,
+        member: &str,
+    ) -> Result<(Self, UnboundedReceiver<Report>), Error> {
+        // Unbounded in kind only: it never holds more than was queued.
+        let (reports, seen) = unbounded_channel();
+        let (outbox, ttl_ms) = (&settings.outbox, settings.decision.command_ttl_ms);
+        let mut config = settings.kafka.client_config(&format!("gatelog-consumer {member}"));
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", outbox.linger_ms.to_string())
+            // What has waited so long has no command that opens a door any more: it comes back, and
+            // is sent again without it.
+            .set("message.timeout.ms", ttl_ms.max(outbox.linger_ms + 1).to_string())
+            .set("queue.buffering.max.messages", (outbox.waiting_max * 2 + 1_000).to_string())
+            // A broker that makes topics by itself would choose the partition count.
+            .set("allow.auto.create.topics", "false")
+            // A topic that is not there is said to be so at once, and found soon after it is made.
+            .set("topic.metadata.propagation.max.ms", "1000")
+            .set("topic.metadata.refresh.interval.ms", "2000");
+        let producer = ThreadedProducer::from_config_and_context(&config, Reports(reports))
+            .map_err(Error::kafka("starting the outbox's producer"))?;
+        Ok((Self { producer, decisions: settings.topic.decisions.clone() }, seen))
+    }
+
+    /// Queues one message and does not wait: a report will come, unless this is an error.
+    pub(crate) fn queue(&self, entry: &Entry) -> Result<(), RDKafkaErrorCode> {
+        let mut headers = OwnedHeaders::new_with_capacity(entry.headers.len());
+        for (key, value) in &entry.headers {
+            headers = headers.insert(Header { key, value: value.as_deref() });
+        }
+        let topic = self.topic(entry.place.kind);
+        let record = BaseRecord::with_opaque_to(topic, Box::new(entry.place))
+            .key(&entry.key[..])
+            .payload(&entry.value[..])
+            .headers(headers);
+        self.producer.send(record).map_err(|(error, _)| code(&error))
+    }
+
+    /// The topic of a kind.
+    pub(crate) fn topic(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Decision => &self.decisions,
+        }
+    }
+}
+
+/// librdkafka's code of an error, which every error of a producer has.
+fn code(error: &KafkaError) -> RDKafkaErrorCode {
+    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
+}
+
+struct Reports(UnboundedSender<Report>);
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What matters of it is said once, by whoever gets the report.
+        debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Reports {
+    type DeliveryOpaque = Box<Place>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, place: Box<Place>) {
+        let outcome = result.as_ref().map(drop).map_err(|(error, _)| code(error));
+        // Whoever waited may have gone: then the next sweep publishes it again.
+        drop(self.0.send(Report { place: *place, outcome }));
+    }
+}

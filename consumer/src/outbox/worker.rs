@@ -1,0 +1,287 @@
+//! The worker: publishes what it is handed at once, and everything else in its own time. It never
+//! waits for one thing while another could be done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Fuse, FusedFuture};
+use rdkafka::error::RDKafkaErrorCode;
+use schemas::Millis;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_postgres::Client;
+use tracing::{info, warn};
+
+use super::errand::{Done, Errand};
+use super::pending::Pending;
+use super::{Entry, Place, Publisher, Report};
+use crate::claims::Claims;
+use crate::error::{Class, Error};
+use crate::fault;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::store::Connector;
+
+/// Publishes the outbox; one a process.
+pub(crate) struct Worker {
+    settings: Arc<Settings>,
+    connector: Arc<Connector>,
+    claims: Arc<Claims>,
+    metrics: Metrics,
+    handed: mpsc::Receiver<Vec<Entry>>,
+    stop: watch::Receiver<bool>,
+    publisher: Publisher,
+    reports: mpsc::UnboundedReceiver<Report>,
+    pending: Pending,
+    /// None while an errand has it.
+    session: Option<Client>,
+    errand: Fuse<BoxFuture<'static, Done>>,
+    /// When rows are to be deleted: with those that are acknowledged until then.
+    delete_at: Option<Instant>,
+    sweep_due: bool,
+    /// When Kafka last refused a message, and when that was last said.
+    refused_at: Option<Instant>,
+    complained_at: Option<Instant>,
+    /// Errands that failed in a row.
+    failed: u32,
+}
+
+/// How long a row waits to be deleted with others.
+const DELETE_AFTER: Duration = Duration::from_millis(50);
+/// Rows that are deleted without waiting for others.
+const DELETE_AT_ONCE: usize = 500;
+/// Between two complaints about Kafka, and until it counts as mended.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(20);
+/// Rows of one partition that one look brings at most.
+const EACH_MAX: usize = 1_000;
+
+impl Worker {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        connector: Arc<Connector>,
+        claims: Arc<Claims>,
+        metrics: Metrics,
+        handed: mpsc::Receiver<Vec<Entry>>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let (publisher, reports) = Publisher::new(&settings, connector.member())?;
+        Ok(Self {
+            settings,
+            connector,
+            claims,
+            metrics,
+            handed,
+            stop,
+            publisher,
+            reports,
+            pending: Pending::default(),
+            session: None,
+            errand: Fuse::terminated(),
+            delete_at: None,
+            sweep_due: false,
+            refused_at: None,
+            complained_at: None,
+            failed: 0,
+        })
+    }
+
+    /// Works until the writers have ended; then what librdkafka has is finished.
+    ///
+    /// # Errors
+    /// What is not an outage.
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
+        let mut ticks = interval(Duration::from_millis(self.settings.outbox.sweep_interval_ms));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let stopping = *self.stop.borrow();
+            let has_room = self.pending.len() < self.settings.outbox.waiting_max;
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.reported(report)?,
+                // Writers that stop wait for nothing, and need no room.
+                handed = self.handed.recv(), if has_room || stopping => match handed {
+                    Some(entries) => self.take(entries)?,
+                    None => break,
+                },
+                done = &mut self.errand, if !self.errand.is_terminated() => self.done(done)?,
+                () = self.claims.more() => self.sweep_due = true,
+                _ = ticks.tick() => {
+                    self.sweep_due = true;
+                    self.send_waiting()?;
+                    self.mended();
+                }
+                () = at(self.delete_at), if self.errand.is_terminated() => self.run_errand(),
+                _ = self.stop.changed(), if !stopping => {}
+            }
+            let deletable = self.pending.deletable() >= DELETE_AT_ONCE;
+            if self.errand.is_terminated() && (self.sweep_due || deletable) && self.failed == 0 {
+                self.run_errand();
+            }
+            self.metrics.outbox_waiting.set(self.pending.len() as i64);
+        }
+        self.finish().await
+    }
+
+    /// What is under way is finished, as far as the time allows; the rest is whoever's is next.
+    async fn finish(mut self) -> Result<(), Error> {
+        let patience = Duration::from_millis(self.settings.batch.shutdown_timeout_ms);
+        let deadline = Instant::now() + patience;
+        loop {
+            if self.errand.is_terminated() && self.pending.deletable() > 0 && self.failed == 0 {
+                self.run_errand();
+            }
+            if self.pending.sent_count() == 0 && self.errand.is_terminated() {
+                break;
+            }
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.reported(report)?,
+                done = &mut self.errand, if !self.errand.is_terminated() => self.done(done)?,
+                () = sleep_until(deadline) => break,
+            }
+        }
+        if self.pending.len() > 0 {
+            info!(messages = self.pending.len(), "left in the outbox for whoever claims next");
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, entries: Vec<Entry>) -> Result<(), Error> {
+        let places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
+        entries.into_iter().for_each(|entry| self.pending.hand_over(entry));
+        places.into_iter().try_for_each(|place| self.send(place))
+    }
+
+    fn send_waiting(&mut self) -> Result<(), Error> {
+        self.pending.waiting().into_iter().try_for_each(|place| self.send(place))
+    }
+
+    /// Queues a message that waits, without its door command if that has expired.
+    fn send(&mut self, place: Place) -> Result<(), Error> {
+        let Some(entry) = self.pending.waiting_at(place) else { return Ok(()) };
+        if entry.expire(Millis::now()) {
+            self.metrics.commands_expired.inc();
+        }
+        match self.publisher.queue(entry) {
+            Ok(()) => {
+                self.pending.sent(place);
+                Ok(())
+            }
+            Err(code) => self.refused(place, code),
+        }
+    }
+
+    /// Takes in what became of messages.
+    fn reported(&mut self, first: Report) -> Result<(), Error> {
+        let mut next = Some(first);
+        while let Some(Report { place, outcome }) = next {
+            match outcome {
+                Ok(()) => self.acknowledged(place),
+                Err(code) => {
+                    self.pending.failed(place);
+                    self.refused(place, code)?;
+                }
+            }
+            next = self.reports.try_recv().ok();
+        }
+        Ok(())
+    }
+
+    fn acknowledged(&mut self, place: Place) {
+        fault::after("published");
+        let Some(entry) = self.pending.acknowledged(place) else { return };
+        self.metrics.published.with_label_values(&[place.kind.as_str()]).inc();
+        let took_ms = Millis::now().unix_ms().saturating_sub(entry.since.unix_ms());
+        self.metrics.door_to_decision_seconds.observe(took_ms.max(0) as f64 / 1_000.0);
+        self.delete_at.get_or_insert_with(|| Instant::now() + DELETE_AFTER);
+    }
+
+    /// Kafka did not take a message: it waits for the next tick. Some errors end a producer for good.
+    fn refused(&mut self, place: Place, code: RDKafkaErrorCode) -> Result<(), Error> {
+        self.metrics.publish_failures.inc();
+        let now = Instant::now();
+        self.refused_at = Some(now);
+        if self.complained_at.is_none_or(|at| now - at >= COMPLAIN_EVERY) {
+            self.complained_at = Some(now);
+            let (topic, messages) = (self.publisher.topic(place.kind), self.pending.len());
+            match code {
+                RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
+                    warn!(topic, messages, "Kafka has no such topic; run `gatelog setup`");
+                }
+                code => warn!(topic, messages, %code, "a message was not published; trying again"),
+            }
+        }
+        if code == RDKafkaErrorCode::Fatal {
+            let (publisher, reports) = Publisher::new(&self.settings, self.connector.member())?;
+            let before = std::mem::replace(&mut self.publisher, publisher);
+            self.reports = reports;
+            self.pending.all_failed();
+            // It waits for its threads.
+            tokio::task::spawn_blocking(move || drop(before));
+        }
+        Ok(())
+    }
+
+    /// Says that Kafka takes messages again, when it has for a while.
+    fn mended(&mut self) {
+        if self.refused_at.is_some_and(|at| at.elapsed() >= COMPLAIN_EVERY) {
+            (self.refused_at, self.complained_at) = (None, None);
+            info!("Kafka takes the outbox's messages again");
+        }
+    }
+
+    /// Deletes what is acknowledged and, where that is due, looks for what nobody handed over.
+    fn run_errand(&mut self) {
+        self.delete_at = None;
+        let room = self.settings.outbox.waiting_max.saturating_sub(self.pending.len());
+        let mut looks = Vec::new();
+        if std::mem::take(&mut self.sweep_due) {
+            looks = self.pending.looks(&self.claims.held());
+            if room == 0 {
+                looks.clear();
+            }
+        }
+        let delete = self.pending.take_deletable();
+        if delete.is_empty() && looks.is_empty() {
+            return;
+        }
+        let each_max = (room / looks.len().max(1)).clamp(1, EACH_MAX);
+        let errand = Errand { session: self.session.take(), delete, looks, each_max };
+        let limit_ms = self.settings.postgres.connect_timeout_ms;
+        self.errand = errand.run(self.connector.clone(), limit_ms).boxed().fuse();
+    }
+
+    fn done(&mut self, done: Done) -> Result<(), Error> {
+        let Done { errand, outcome } = done;
+        let Errand { session, delete, looks, each_max } = errand;
+        self.session = session;
+        self.pending.deleted(delete, outcome.is_ok());
+        match outcome {
+            Ok(found) => {
+                self.failed = 0;
+                let is_any = !found.is_empty();
+                self.sweep_due |= self.pending.found(&looks, each_max, found);
+                if is_any { self.send_waiting() } else { Ok(()) }
+            }
+            Err(error) if error.class() == Class::Bug => Err(error),
+            Err(error) => {
+                self.failed += 1;
+                let delay = self.settings.retry.delay(self.failed, &mut rand::rng());
+                self.delete_at = Some(Instant::now() + delay);
+                self.sweep_due = true;
+                if self.failed.is_power_of_two() {
+                    let error = crate::chain(&error);
+                    warn!(error, failures = self.failed, "the outbox's table cannot be reached");
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Waits until then; for ever where there is no such moment.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,99 @@
+//! The outbox's rows: written with the batch, read and deleted by the worker.
+
+use bytes::{BufMut, BytesMut};
+use registry::Timestamptz;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+use super::{Transaction, encode};
+use crate::error::Error;
+use crate::outbox::{Entry, Kind, Place};
+
+/// Columns of `outbox`, in the order in which [`put`] writes them.
+pub(super) const COLUMNS: &str =
+    "log_partition, log_offset, kind, key, value, header_names, header_values, since, expires_at";
+
+impl Transaction<'_> {
+    /// Writes what is to be published once this transaction is committed.
+    pub(crate) async fn copy_outbox(&self, entries: &[Entry]) -> Result<(), Error> {
+        let encoded = entries.iter().map(|entry| |out: &mut BytesMut| put(out, entry));
+        self.copy(&self.statements.copy_outbox, encoded, "writing outbox").await
+    }
+}
+
+/// Deletes what Kafka has acknowledged.
+pub(crate) async fn delete_outbox(client: &Client, places: &[Place]) -> Result<(), Error> {
+    let partitions: Vec<i32> = places.iter().map(|place| place.partition).collect();
+    let offsets: Vec<i64> = places.iter().map(|place| place.offset).collect();
+    let kinds: Vec<&str> = places.iter().map(|place| place.kind.as_str()).collect();
+    client
+        .execute(include_str!("../sql/delete_outbox.sql"), &[&partitions, &offsets, &kinds])
+        .await
+        .map_err(Error::postgres("deleting from outbox"))?;
+    Ok(())
+}
+
+/// So many rows of each partition, and those of the last one's offset; from these offsets on, in the
+/// order of the log.
+pub(crate) async fn sweep_outbox(
+    client: &Client,
+    from: &[(i32, i64)],
+    each_max: i64,
+) -> Result<Vec<Entry>, Error> {
+    let (partitions, offsets): (Vec<i32>, Vec<i64>) = from.iter().copied().unzip();
+    let kinds = Kind::ALL.map(Kind::as_str);
+    let sql = include_str!("../sql/sweep_outbox.sql");
+    let rows = client.query(sql, &[&partitions, &offsets, &each_max, &&kinds[..]]).await;
+    let rows = rows.map_err(Error::postgres("reading outbox"))?;
+    rows.iter().map(entry).collect()
+}
+
+fn entry(row: &Row) -> Result<Entry, Error> {
+    let kind: &str = row.get(2);
+    let kind = Kind::named(kind)
+        .ok_or_else(|| Error::Bug(format!("outbox: nobody knows the kind {kind:?}")))?;
+    let names: Vec<&[u8]> = row.get(5);
+    let values: Vec<Option<Vec<u8>>> = row.get(6);
+    let name = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    Ok(Entry {
+        place: Place { partition: row.get(0), offset: row.get(1), kind },
+        key: row.get(3),
+        value: row.get(4),
+        headers: names.into_iter().map(name).zip(values).collect(),
+        since: row.get::<_, Timestamptz>(7).0,
+        expires_at: row.get::<_, Option<Timestamptz>>(8).map(|at| at.0),
+    })
+}
+
+/// One row in the binary format of COPY.
+fn put(out: &mut BytesMut, entry: &Entry) {
+    out.put_i16(9);
+    encode::int4(out, entry.place.partition);
+    encode::int8(out, entry.place.offset);
+    encode::field(out, entry.place.kind.as_str().as_bytes());
+    encode::field(out, &entry.key);
+    encode::field(out, &entry.value);
+    array(out, entry.headers.iter().map(|(name, _)| Some(name.as_bytes())));
+    array(out, entry.headers.iter().map(|(_, value)| value.as_deref()));
+    encode::timestamp(out, entry.since);
+    encode::nullable(out, entry.expires_at, encode::timestamp);
+}
+
+/// A `bytea[]` (src/backend/utils/adt/arrayfuncs.c, `array_send`).
+fn array<'b>(out: &mut BytesMut, items: impl ExactSizeIterator<Item = Option<&'b [u8]>>) {
+    let start = out.len();
+    // Its length is known when it is there.
+    out.put_i32(0);
+    let count = items.len() as i32;
+    out.put_i32(i32::from(count > 0));
+    // Some items may be null.
+    out.put_i32(1);
+    out.put_u32(Type::BYTEA.oid());
+    if count > 0 {
+        out.put_i32(count);
+        out.put_i32(1);
+    }
+    items.for_each(|item| encode::nullable(out, item, encode::field));
+    let length = (out.len() - start - 4) as i32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+}
