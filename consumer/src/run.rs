@@ -118,8 +118,14 @@ async fn work(
     // It ends with the last writer that can hand something over.
     drop(outbox);
     let (connection, held) = (connector.clone(), claims.clone());
-    let worker =
-        outbox::Worker::new(settings.clone(), connection, held, metrics.clone(), handed, stop.clone());
+    let worker = outbox::Worker::new(
+        settings.clone(),
+        connection,
+        held,
+        metrics.clone(),
+        handed,
+        stop.clone(),
+    );
     writers.spawn(worker?.run());
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let (reader_stop, reader_stop_seen) = watch::channel(false);

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 pub use database::{Outcomes, Totals};
-pub use log::{Event, Log, swipe};
+pub use log::{Event, Log, live, swipe};
 pub use process::Process;
 pub use proxy::Proxy;
-pub use world::{Site, World};
+pub use world::{Published, Site, World};
 
 /// Longest time any condition may take; generous, because machines are shared.
 pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -74,7 +74,17 @@ pub fn swipe(card_id: &str, terminal_id: &str, ms: i64) -> Swipe<'static> {
     }
 }
 
-/// The log of one test.
+/// The same at a terminal that is connected, right now.
+pub fn live(card_id: &str, terminal_id: &str, ms: i64) -> Swipe<'static> {
+    let mut swipe = swipe(card_id, terminal_id, ms);
+    swipe.mode = Mode::Online;
+    swipe.age_ms = Some(0);
+    let nonce = Nonce::Read { card_id, direction: None, mode: Mode::Online };
+    swipe.event_id = derive_event_id(terminal_id, swipe.occurred_at, &nonce);
+    swipe
+}
+
+/// A topic of one test.
 pub struct Log {
     brokers: String,
     topic: String,

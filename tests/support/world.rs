@@ -10,6 +10,8 @@ use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+pub use decisions::Published;
+
 use crate::database::{connect, fresh, with_database};
 use crate::log::Log;
 use crate::process::Process;

@@ -46,7 +46,8 @@ impl Errand {
         }
         let mut found = Vec::new();
         if !self.looks.is_empty() {
-            let from: Vec<_> = self.looks.iter().map(|look| (look.partition(), look.from)).collect();
+            let from: Vec<_> =
+                self.looks.iter().map(|look| (look.partition(), look.from)).collect();
             let each_max = i64::try_from(self.each_max).unwrap_or(i64::MAX);
             found = sweep_outbox(&client, &from, each_max).await?;
         }

@@ -105,7 +105,11 @@ pub(super) fn field(out: &mut BytesMut, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-pub(super) fn nullable<T>(out: &mut BytesMut, value: Option<T>, put: impl FnOnce(&mut BytesMut, T)) {
+pub(super) fn nullable<T>(
+    out: &mut BytesMut,
+    value: Option<T>,
+    put: impl FnOnce(&mut BytesMut, T),
+) {
     match value {
         Some(value) => put(out, value),
         None => out.put_i32(-1),
