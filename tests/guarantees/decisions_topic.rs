@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use schemas::{DenialReason, Outcome, command_id, headers};
-use support::{Event, Process, Published, World, eventually, live, swipe};
+use support::{Event, Process, Proxy, Published, World, eventually, live, swipe};
 
 /// Live for as long as a test takes, so that no slow machine makes a swipe late.
 const LIVE: [(&str, &str); 2] = [
@@ -131,6 +131,23 @@ async fn killed_before_its_row_is_deleted_it_is_published_twice_with_the_same_co
     let published = world.decisions_are_whole().await?;
     assert_eq!(published.len(), 2);
     assert_eq!(published[0].record.value, published[1].record.value);
+    Ok(())
+}
+
+#[tokio::test]
+async fn committed_and_never_told_so_it_is_found_in_the_table() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&[CARD]).await?;
+    let proxy = Proxy::before_postgres(&world.postgres_address()?).await?;
+    let postgres = world.postgres_at(proxy.address());
+    let mut consumer = world.consumer_with(&[LIVE[0], LIVE[1], ("GATELOG_POSTGRES", &postgres)])?;
+    consumer.ready().await?;
+    let swipes = [live(CARD, "t-hall", 0)];
+    let sent = world.log.publish_swipes(&swipes);
+    let (lost, sent) = tokio::join!(proxy.lose_a_commit_reply(), sent);
+    (lost?, sent?);
+    consumer.says("a commit whose reply was lost had landed").await?;
+    assert_eq!(world.decisions_are_whole().await?.len(), 1, "{}", consumer.said());
     Ok(())
 }
 
