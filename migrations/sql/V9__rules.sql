@@ -48,6 +48,8 @@ ALTER TABLE user_access ADD COLUMN schedule_id text REFERENCES schedule ON UPDAT
 COMMENT ON COLUMN user_access.schedule_id IS 'When the card may pass; null is always.';
 CREATE INDEX user_access_schedule ON user_access (schedule_id) WHERE schedule_id IS NOT NULL;
 ALTER TABLE user_access_history ADD COLUMN schedule_id text;
+ALTER TABLE user_access_history ADD COLUMN card_version bigint NOT NULL DEFAULT 1;
+COMMENT ON COLUMN user_access_history.card_version IS 'Of card, as access_version is of user_access.';
 
 -- What cards share, and when it was so. The first state of each counts for all time before:
 -- whoever registers a terminal or a zone late means the swipes that came from there, too.
@@ -197,7 +199,7 @@ RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     WITH current AS (
-        SELECT c.card_id, c.state, c.valid_from, c.valid_until,
+        SELECT c.card_id, c.state, c.valid_from, c.valid_until, c.version AS card_version,
                coalesce(a.zones, '{}') AS zones, a.schedule_id,
                coalesce(a.version, 0) AS access_version, a.in_force_from
         FROM card c LEFT JOIN user_access a USING (card_id)
@@ -209,19 +211,23 @@ BEGIN
         SELECT coalesce(c.card_id, o.card_id) AS card_id,
                c.card_id IS NOT NULL AS stays, o.since AS open_since
         FROM current c FULL JOIN opened o USING (card_id)
-        WHERE (c.state, c.valid_from, c.valid_until, c.zones, c.schedule_id, c.access_version)
+        WHERE (c.state, c.valid_from, c.valid_until, c.card_version, c.zones, c.schedule_id,
+               c.access_version)
               IS DISTINCT FROM
-              (o.state, o.valid_from, o.valid_until, o.zones, o.schedule_id, o.access_version)
+              (o.state, o.valid_from, o.valid_until, o.card_version, o.zones, o.schedule_id,
+               o.access_version)
     ), closed AS (
         UPDATE user_access_history h SET until = stamped_at
         FROM changed g WHERE h.card_id = g.card_id AND h.since = g.open_since
     )
     INSERT INTO user_access_history
-        (card_id, since, state, valid_from, valid_until, zones, schedule_id, access_version, clock)
+        (card_id, since, state, valid_from, valid_until, card_version, zones, schedule_id,
+         access_version, clock)
     SELECT c.card_id,
            CASE WHEN EXISTS (SELECT FROM user_access_history h WHERE h.card_id = c.card_id)
                 THEN stamped_at ELSE least(c.in_force_from, stamped_at) END,
-           c.state, c.valid_from, c.valid_until, c.zones, c.schedule_id, c.access_version, stamp
+           c.state, c.valid_from, c.valid_until, c.card_version, c.zones, c.schedule_id,
+           c.access_version, stamp
     FROM current c JOIN changed g USING (card_id)
     WHERE g.stays;
 END $$;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access;
 mod operate;
 
 use std::path::PathBuf;
@@ -7,12 +8,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
-use registry::import::Run;
 use schemas::Millis;
 
 use crate::settings::Settings;
-use crate::{Error, Verdict, access, import, output, setup, verify};
+use crate::{Error, Verdict, import, output, setup, verify};
 
+pub use access::Access;
 pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
 
 const EXIT_CODES: &str = "\
@@ -20,7 +21,8 @@ Exit codes:
   0  fine
   1  the answer is no: lines were refused or could not be read, or something differs
   2  bad usage: an argument, the configuration or a file makes no sense
-  3  a server cannot be reached, or did not do what it was asked";
+  3  a server cannot be reached, or did not do what it was asked
+  4  a conflict: what was to be changed has another version by now; nothing was written";
 
 const CONFIGURATION: &str = "\
 Configuration:
@@ -31,6 +33,7 @@ Configuration:
 Examples:
   gatelog setup --keep-from 2016-01-01
   gatelog access import access.json
+  gatelog access why 4711 door-7
   gatelog import swipes.csv --mapping vast
   gatelog offsets show
   gatelog partitions drop --older-than 400
@@ -88,6 +91,8 @@ differs is opened and named:
   doubled     an event with more than one
   altered     an outcome that says something else than the log
   invented    an outcome, gap or accepted loss where the log has none; a gap that was not recorded
+  unread      an event that Kafka has deleted before any consumer applied it: lost, until an operator
+              accepts that (gatelog offsets accept-loss)
   unresolved  a duplicate or collision that names an event which is not there
   totals      running totals of consumer_offset that are not what the tables hold
   seal        a seal that says something else than the log, or than the tables where Kafka has the
@@ -147,54 +152,6 @@ pub struct Setup {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub wait_s: u64,
-}
-
-/// Who may go where.
-#[derive(Debug, Subcommand)]
-pub enum Access {
-    /// Bring zones, terminals and cards to what a file says, all of it or nothing
-    #[command(after_help = ACCESS_IMPORT, after_long_help = ACCESS_IMPORT)]
-    Import(AccessImport),
-}
-
-const ACCESS_IMPORT: &str = r#"Format, as an example; fields that are not shown are refused:
-  {
-    "in_force_from": "2016-01-01T00:00:00Z",
-    "zones": [
-      { "zone_id": "lab", "name": "Laboratory" }
-    ],
-    "terminals": [
-      { "terminal_id": "door-7", "zone_id": "lab", "direction": "in" }
-    ],
-    "cards": [
-      { "card_id": "4711", "zones": ["lab"] },
-      { "card_id": "4712", "zones": [], "state": "lost",
-        "valid_from": "2016-01-01T00:00:00Z", "valid_until": "2017-01-01T00:00:00Z",
-        "in_force_from": "2016-02-01T00:00:00Z" }
-    ]
-  }
-
-  state          enabled (where it is absent), disabled, lost, stolen, blocked or expired
-  valid_until    exclusive: from this moment on the card is expired
-  direction      in, out or both
-  zones          of this file, or registered before
-  in_force_from  since when a card's first permissions count for late swipes: the card's, else the
-                 file's, else the moment of the import. Later changes count from their import on
-
-Rows that are as the file says are not touched; what it does not name stays as it is.
-
-Examples:
-  gatelog access import access.json --dry-run
-  gatelog access import access.json --json"#;
-
-/// Arguments of `access import`.
-#[derive(Debug, Args)]
-pub struct AccessImport {
-    /// The file
-    pub file: PathBuf,
-    /// Check everything and say what would change, but write nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// Arguments of `import`.
@@ -275,10 +232,7 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
             let patience = Duration::from_secs(args.wait_s);
             setup::run(&settings, patience, args.keep_from, json).await
         }
-        Command::Access(Access::Import(args)) => {
-            let run = if args.dry_run { Run::Dry } else { Run::Apply };
-            access::run(&settings, &args.file, run, json).await
-        }
+        Command::Access(command) => access::run(command, &settings, json).await,
         Command::Import(args) => {
             if let Some(url) = args.gateway {
                 settings.gateway.url = url;

@@ -59,6 +59,12 @@ pub enum Error {
         /// What the last try said.
         last: String,
     },
+    /// What was to be changed has another version than was expected; the text shows both.
+    #[error("{0}")]
+    Conflict(String),
+    /// The registry cannot be read.
+    #[error(transparent)]
+    Registry(registry::Error),
     /// Somebody else holds what a change needs.
     #[error("{0}")]
     Busy(&'static str),
@@ -72,7 +78,7 @@ pub enum Error {
 
 impl Error {
     /// The command's exit code: 2 where the caller has to change something, 3 where a server has
-    /// not done what it was asked.
+    /// not done what it was asked, 4 where somebody else was faster.
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_)
@@ -82,7 +88,9 @@ impl Error {
             | Self::Access(
                 registry::import::Error::Unreadable(_) | registry::import::Error::Refused(_),
             ) => 2,
+            Self::Conflict(_) | Self::Access(registry::import::Error::Overtaken) => 4,
             Self::Access(registry::import::Error::Postgres(_))
+            | Self::Registry(_)
             | Self::Kafka(_)
             | Self::Postgres(_)
             | Self::Migration(_)
@@ -90,6 +98,15 @@ impl Error {
             | Self::Busy(_)
             | Self::Gateway(_)
             | Self::Other(_) => 3,
+        }
+    }
+}
+
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        match error {
+            registry::Error::Postgres(source) => Self::Postgres(source),
+            registry::Error::Unreadable(_) => Self::Registry(error),
         }
     }
 }

@@ -52,6 +52,10 @@ impl Table {
         Self { rows: vec![header.map(str::to_owned).into()], words: words.to_vec() }
     }
 
+    pub(crate) fn headless(words: &[usize]) -> Self {
+        Self { rows: Vec::new(), words: words.to_vec() }
+    }
+
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }

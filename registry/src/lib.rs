@@ -2,6 +2,7 @@
 //! remember of them.
 
 mod cache;
+pub mod edit;
 pub mod import;
 
 mod timestamptz;

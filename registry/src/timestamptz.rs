@@ -1,7 +1,9 @@
 use std::error::Error;
+use std::fmt;
 
 use bytes::{BufMut, BytesMut};
 use schemas::Millis;
+use serde::{Serialize, Serializer};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
 /// A `timestamptz`, in ms since 1970, to and from Postgres.
@@ -18,6 +20,8 @@ const POSTGRES_EPOCH_MS: i64 = 946_684_800_000;
 impl Timestamptz {
     /// `-infinity`.
     pub const MIN: Self = Self(Millis::from_unix_ms(i64::MIN));
+    /// `infinity`: what still stands.
+    pub const MAX: Self = Self(Millis::from_unix_ms(i64::MAX));
 
     /// Microseconds since 2000: the binary form of the type.
     pub const fn to_binary(self) -> i64 {
@@ -36,6 +40,23 @@ impl Timestamptz {
             i64::MAX => i64::MAX,
             us => -(-us).div_euclid(1_000) + POSTGRES_EPOCH_MS,
         }))
+    }
+}
+
+/// As its moment; the infinities as Postgres writes them.
+impl Serialize for Timestamptz {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Timestamptz {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.unix_ms() {
+            i64::MIN => f.write_str("-infinity"),
+            i64::MAX => f.write_str("infinity"),
+            _ => self.0.fmt(f),
+        }
     }
 }
 

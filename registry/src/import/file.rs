@@ -1,27 +1,21 @@
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use access::ScheduleDefinition;
+use schemas::Millis;
+use serde::{Deserialize, Deserializer};
 
-use access::CardState;
-use schemas::{Millis, check_id};
-use serde::Deserialize;
+use super::place::Places;
+use super::{Error, Problem};
 
-use super::Error;
-
-/// Zones that one card may have.
-const CARD_ZONES_MAX: usize = 1_000;
-/// Characters of a zone's name.
-const NAME_LENGTH_MAX: usize = 200;
-/// Terminals' directions.
-const DIRECTIONS: [&str; 3] = ["in", "out", "both"];
-
-/// An access file: JSON, fields that are not listed here are refused.
+/// An access file: JSON, fields that are not listed here are refused; or the cards alone, as
+/// [CSV](Self::parse_csv).
 ///
 /// ```json
 /// {
 ///   "in_force_from": "2016-01-01T00:00:00Z",
-///   "zones": [{ "zone_id": "lab", "name": "Laboratory" }],
+///   "schedules": [{ "schedule_id": "office", "definition": { "time_zone": "Europe/Berlin",
+///     "weekly": [{ "days": ["mon", "fri"], "from": "07:00", "until": "19:00" }] } }],
+///   "zones": [{ "zone_id": "lab", "name": "Laboratory", "antipassback": { "enforcement": "hard" } }],
 ///   "terminals": [{ "terminal_id": "door-7", "zone_id": "lab", "direction": "in" }],
-///   "cards": [{ "card_id": "4711", "zones": ["lab"], "valid_until": "2027-01-01T00:00:00Z" }]
+///   "cards": [{ "card_id": "4711", "zones": ["lab"], "schedule_id": "office" }]
 /// }
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -30,6 +24,9 @@ pub struct AccessFile {
     /// Since when a card's first permissions count for late swipes, where the card does not say.
     #[serde(default)]
     pub in_force_from: Option<Millis>,
+    /// When cards may pass.
+    #[serde(default)]
+    pub schedules: Vec<Schedule>,
     /// Areas that terminals guard.
     #[serde(default)]
     pub zones: Vec<Zone>,
@@ -39,9 +36,23 @@ pub struct AccessFile {
     /// The credentials and where they may go.
     #[serde(default)]
     pub cards: Vec<Card>,
+    /// How the file names the places of cards.
+    #[serde(skip)]
+    pub(super) places: Places,
 }
 
-/// An area that terminals guard.
+/// When cards may pass.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// 1 to 64 visible ASCII characters.
+    pub schedule_id: String,
+    /// Weekly windows and special days.
+    pub definition: ScheduleDefinition,
+}
+
+/// An area that terminals guard. Rules that are absent stay as they are, so that a file from before
+/// a lockdown does not end it; of a new zone there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
@@ -49,6 +60,41 @@ pub struct Zone {
     pub zone_id: String,
     /// For people.
     pub name: String,
+    /// `normal`, `deny_all` or `released`.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// What becomes of a card that is where it cannot be.
+    #[serde(default)]
+    pub antipassback: Option<Antipassback>,
+    /// What becomes of a card that was denied too often; null is nothing.
+    #[serde(default, deserialize_with = "given")]
+    pub lockout: Option<Option<Lockout>>,
+}
+
+/// Anti-passback of a zone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Antipassback {
+    /// `off`, `soft` or `hard`.
+    pub enforcement: String,
+    /// Whether a card that is inside may not enter, nor one that is outside leave; yes where absent.
+    #[serde(default = "yes")]
+    pub two_way: bool,
+    /// A card may not enter again within so many milliseconds.
+    #[serde(default)]
+    pub timed_ms: Option<i32>,
+}
+
+/// Lockout of a zone: so many denials within a time lock the card out for a time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lockout {
+    /// 1 to 20.
+    pub denials: i32,
+    /// The time that they are counted in, in milliseconds.
+    pub within_ms: i32,
+    /// The time that the card is locked out for, in milliseconds.
+    pub for_ms: i32,
 }
 
 /// The reader at one access point.
@@ -80,36 +126,18 @@ pub struct Card {
     pub valid_until: Option<Millis>,
     /// Zones it may enter.
     pub zones: Vec<String>,
+    /// When it may: one of the file's schedules or one that is registered; null is at any time.
+    /// Absent, it stays as it is: files of before there were schedules widen nothing.
+    #[serde(default, deserialize_with = "given")]
+    pub schedule_id: Option<Option<String>>,
     /// Since when this counts for late swipes; the file's where it is absent, and the moment of
     /// the import where neither says.
     #[serde(default)]
     pub in_force_from: Option<Millis>,
 }
 
-/// What a file may refer to without bringing it along.
-#[derive(Debug, Clone, Default)]
-pub struct Known {
-    /// Ids of the zones that are registered.
-    pub zones: HashSet<String>,
-}
-
-/// What is wrong with a file, and where. Never quotes a card id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Path in the file, as `cards[17].zones[2]`; `$` is the file itself.
-    pub path: String,
-    /// What is wrong there.
-    pub problem: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.problem)
-    }
-}
-
 impl AccessFile {
-    /// Reads a file; whether it makes sense, [`Self::check`] says.
+    /// Reads a JSON file; whether it makes sense, [`Self::check`] says.
     ///
     /// # Errors
     /// [`Error::Unreadable`] with the path of the first field that is wrong.
@@ -125,72 +153,6 @@ impl AccessFile {
         })?;
         Ok(file)
     }
-
-    /// Everything that is wrong with the file, in its order.
-    pub fn check(&self, known: &Known) -> Vec<Problem> {
-        let mut problems = Problems::default();
-        self.check_zones(&mut problems);
-        let mut zones: HashSet<&str> = known.zones.iter().map(String::as_str).collect();
-        zones.extend(self.zones.iter().map(|zone| zone.zone_id.as_str()));
-        self.check_terminals(&zones, &mut problems);
-        self.check_cards(&zones, &mut problems);
-        problems.found
-    }
-
-    fn check_zones(&self, problems: &mut Problems) {
-        problems.ids("zones", "zone_id", self.zones.iter().map(|zone| &zone.zone_id));
-        for (index, zone) in self.zones.iter().enumerate() {
-            let length = zone.name.chars().count();
-            if !(1..=NAME_LENGTH_MAX).contains(&length) || zone.name.contains(char::is_control) {
-                let wanted = format!(
-                    "must have 1 to {NAME_LENGTH_MAX} characters, none of them a control character"
-                );
-                problems.add(format!("zones[{index}].name"), wanted);
-            }
-        }
-    }
-
-    fn check_terminals(&self, zones: &HashSet<&str>, problems: &mut Problems) {
-        let ids = self.terminals.iter().map(|terminal| &terminal.terminal_id);
-        problems.ids("terminals", "terminal_id", ids);
-        for (index, terminal) in self.terminals.iter().enumerate() {
-            if !zones.contains(terminal.zone_id.as_str()) {
-                problems.add(format!("terminals[{index}].zone_id"), no_zone(&terminal.zone_id));
-            }
-            if !DIRECTIONS.contains(&terminal.direction.as_str()) {
-                let wanted = one_of(DIRECTIONS);
-                problems.add(format!("terminals[{index}].direction"), wanted);
-            }
-        }
-    }
-
-    fn check_cards(&self, zones: &HashSet<&str>, problems: &mut Problems) {
-        problems.ids("cards", "card_id", self.cards.iter().map(|card| &card.card_id));
-        for (index, card) in self.cards.iter().enumerate() {
-            let at = format!("cards[{index}]");
-            if CardState::parse(&card.state).is_none() {
-                let wanted = one_of(CardState::ALL.map(|(_, word)| word));
-                problems.add(format!("{at}.state"), wanted);
-            }
-            if matches!((card.valid_from, card.valid_until), (Some(from), Some(until)) if from >= until)
-            {
-                problems.add(format!("{at}.valid_until"), "must be later than valid_from".into());
-            }
-            if card.zones.len() > CARD_ZONES_MAX {
-                let wanted = format!("has {}, may have {CARD_ZONES_MAX}", card.zones.len());
-                problems.add(format!("{at}.zones"), wanted);
-            }
-            let mut seen = HashMap::new();
-            for (place, zone) in card.zones.iter().enumerate() {
-                if !zones.contains(zone.as_str()) {
-                    problems.add(format!("{at}.zones[{place}]"), no_zone(zone));
-                }
-                if let Some(first) = seen.insert(zone.as_str(), place) {
-                    problems.add(format!("{at}.zones[{place}]"), format!("repeats zones[{first}]"));
-                }
-            }
-        }
-    }
 }
 
 impl Card {
@@ -199,32 +161,6 @@ impl Card {
         let mut zones: Vec<&str> = self.zones.iter().map(String::as_str).collect();
         zones.sort_unstable();
         zones.join(" ")
-    }
-}
-
-#[derive(Default)]
-struct Problems {
-    found: Vec<Problem>,
-}
-
-impl Problems {
-    fn add(&mut self, path: String, problem: String) {
-        self.found.push(Problem { path, problem });
-    }
-
-    /// Ids are legal and each is there once.
-    fn ids<'a>(&mut self, list: &str, field: &str, ids: impl Iterator<Item = &'a String>) {
-        let mut seen: HashMap<&str, usize> = HashMap::new();
-        for (index, id) in ids.enumerate() {
-            if let Err(invalid) = check_id(field, id) {
-                self.add(format!("{list}[{index}].{field}"), invalid.problem);
-            } else if let Some(first) = seen.get(id.as_str()) {
-                let problem = format!("repeats {list}[{first}].{field}");
-                self.add(format!("{list}[{index}].{field}"), problem);
-            } else {
-                seen.insert(id, index);
-            }
-        }
     }
 }
 
@@ -237,16 +173,19 @@ fn without_value(error: &serde_json::Error) -> String {
     }
 }
 
-fn no_zone(id: &str) -> String {
-    format!("no such zone {:?}", id.chars().take(64).collect::<String>())
+/// Tells null from absent.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
-fn one_of<const N: usize>(words: [&str; N]) -> String {
-    format!("must be one of {}", words.join(", "))
-}
-
-fn enabled() -> String {
+pub(super) fn enabled() -> String {
     "enabled".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -255,12 +194,6 @@ mod tests {
 
     fn unreadable(text: &str) -> String {
         AccessFile::parse(text.as_bytes()).unwrap_err().to_string()
-    }
-
-    fn problems(text: &str) -> Vec<String> {
-        let file = AccessFile::parse(text.as_bytes()).unwrap();
-        let problems = file.check(&Known::default());
-        problems.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -284,40 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_listed_by_its_path() {
-        let found = problems(
-            r#"{
-                "zones": [{ "zone_id": "a", "name": "A" }, { "zone_id": "a", "name": "" }],
-                "terminals": [{ "terminal_id": "t 1", "zone_id": "b", "direction": "up" }],
-                "cards": [
-                    { "card_id": "secret", "zones": ["a", "x", "a"] },
-                    { "card_id": "secret", "zones": [], "state": "eaten",
-                      "valid_from": "2016-01-01T00:00:00Z", "valid_until": "2016-01-01T00:00:00Z" }
-                ]
-            }"#,
-        );
-        assert_eq!(
-            found,
-            [
-                "zones[1].zone_id: repeats zones[0].zone_id",
-                "zones[1].name: must have 1 to 200 characters, none of them a control character",
-                "terminals[0].terminal_id: may hold visible ASCII characters only, without spaces",
-                r#"terminals[0].zone_id: no such zone "b""#,
-                "terminals[0].direction: must be one of in, out, both",
-                "cards[1].card_id: repeats cards[0].card_id",
-                r#"cards[0].zones[1]: no such zone "x""#,
-                "cards[0].zones[2]: repeats zones[0]",
-                "cards[1].state: must be one of enabled, disabled, lost, stolen, blocked, expired",
-                "cards[1].valid_until: must be later than valid_from",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_long_list_of_mistakes_is_cut_off() {
-        let problem = |n| Problem { path: format!("cards[{n}]"), problem: "is wrong".to_owned() };
-        let error = Error::Refused((0..25).map(problem).collect()).to_string();
-        assert_eq!(error.lines().count(), 22);
-        assert!(error.ends_with("… and 5 more"));
+    fn null_is_not_absent() {
+        let text = r#"{ "cards": [{ "card_id": "a", "zones": [] },
+            { "card_id": "b", "zones": [], "schedule_id": null }],
+            "zones": [{ "zone_id": "z", "name": "Z", "lockout": null }] }"#;
+        let file = AccessFile::parse(text.as_bytes()).unwrap();
+        assert_eq!(file.cards[0].schedule_id, None);
+        assert_eq!(file.cards[1].schedule_id, Some(None));
+        assert_eq!(file.zones[0].lockout, Some(None));
     }
 }

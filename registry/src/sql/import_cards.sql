@@ -1,11 +1,17 @@
 -- $1 card_id, $2 state, $3 valid_from, $4 valid_until, $5 zones (sorted, separated by spaces),
--- $6 in_force_from
+-- $6 in_force_from, $7 whether the file says what the schedule is, $8 schedule_id. One
+-- that is not said stays as it is: permissions whose version moved since this statement began are
+-- left alone, and then `overtaken` says that it has to be done again.
 WITH file AS (
-    SELECT card_id, state, valid_from, valid_until, string_to_array(zones, ' ') AS zones,
-           in_force_from
+    SELECT t.card_id, t.state, t.valid_from, t.valid_until,
+           string_to_array(t.zones, ' ') AS zones, t.in_force_from,
+           CASE WHEN t.says_schedule THEN t.schedule_id ELSE a.schedule_id END AS schedule_id,
+           coalesce(a.version, 1) AS version
     FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[],
-                $6::timestamptz[])
-         AS t (card_id, state, valid_from, valid_until, zones, in_force_from)
+                $6::timestamptz[], $7::boolean[], $8::text[])
+         AS t (card_id, state, valid_from, valid_until, zones, in_force_from, says_schedule,
+               schedule_id)
+         LEFT JOIN user_access a USING (card_id)
 ), cards AS (
     INSERT INTO card AS c (card_id, state, valid_from, valid_until)
     SELECT card_id, state, valid_from, valid_until FROM file f
@@ -21,19 +27,25 @@ WITH file AS (
     WHERE (c.state, c.valid_from, c.valid_until)
           IS DISTINCT FROM (excluded.state, excluded.valid_from, excluded.valid_until)
     RETURNING c.card_id, c.xmax = 0 AS added
-), permissions AS (
-    INSERT INTO user_access AS a (card_id, zones, in_force_from)
-    SELECT card_id, zones, in_force_from FROM file f
+), differing AS (
+    SELECT card_id, zones, schedule_id, in_force_from, version FROM file f
     WHERE NOT EXISTS (
-        SELECT FROM user_access e WHERE e.card_id = f.card_id AND e.zones = f.zones
+        SELECT FROM user_access e
+        WHERE e.card_id = f.card_id
+          AND (e.zones, e.schedule_id) IS NOT DISTINCT FROM (f.zones, f.schedule_id)
     )
+), permissions AS (
+    INSERT INTO user_access AS a (card_id, zones, schedule_id, in_force_from, version)
+    SELECT * FROM differing
     ORDER BY card_id
-    ON CONFLICT (card_id) DO UPDATE SET zones = excluded.zones, version = a.version + 1
-    WHERE a.zones IS DISTINCT FROM excluded.zones
+    ON CONFLICT (card_id) DO UPDATE
+    SET zones = excluded.zones, schedule_id = excluded.schedule_id
+    WHERE a.version = excluded.version
     RETURNING a.card_id
 )
 SELECT count(*) FILTER (WHERE added) AS added,
        count(*) FILTER (WHERE added IS NOT TRUE) AS changed,
+       (SELECT count(*) FROM permissions) < (SELECT count(*) FROM differing) AS overtaken,
        (SELECT count(*) FROM file f JOIN user_access a USING (card_id)
         WHERE a.in_force_from IS DISTINCT FROM f.in_force_from) AS in_force_from_kept
 FROM cards FULL JOIN permissions USING (card_id)

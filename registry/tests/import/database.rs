@@ -1,6 +1,7 @@
 //! A database of its own for each test.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
@@ -31,6 +32,19 @@ impl Database {
     /// A session of its own.
     pub(crate) async fn connect(&self) -> Client {
         connect(&self.config).await
+    }
+
+    /// Waits until somebody waits for a lock.
+    pub(crate) async fn until_blocked(&self) {
+        let client = self.connect().await;
+        let blocked = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let wait = async {
+            while client.query_one(blocked, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("nobody waits for a lock");
     }
 }
 

@@ -18,7 +18,13 @@ async fn the_first_import_adds_and_the_second_finds_nothing_to_do() {
         let mut client = database.connect().await;
         let report = apply(&mut client, TWO).await;
         let all = counts(2, 0, 0);
-        let wanted = Report { zones: all, terminals: all, cards: all, in_force_from_kept: 0 };
+        let wanted = Report {
+            schedules: counts(0, 0, 0),
+            zones: all,
+            terminals: all,
+            cards: all,
+            in_force_from_kept: 0,
+        };
         assert_eq!(report, wanted);
 
         let before = clock(&client).await;
@@ -143,6 +149,104 @@ async fn a_hundred_thousand_cards() {
         let one = "UPDATE user_access SET zones = '{}' WHERE card_id = 'card-000007'";
         client.execute(one, &[]).await.unwrap();
         println!("one card in {:?}", begun.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rules_and_schedules_are_written_and_what_a_file_does_not_say_stays() {
+    Database::with(async |database| {
+        let mut client = database.connect().await;
+        let text = br#"{
+            "schedules": [{ "schedule_id": "s", "definition": { "time_zone": "UTC" } }],
+            "zones": [{ "zone_id": "hall", "name": "Hall", "mode": "deny_all",
+                "antipassback": { "enforcement": "hard", "timed_ms": 1000 },
+                "lockout": { "denials": 3, "within_ms": 60000, "for_ms": 600000 } }],
+            "cards": [{ "card_id": "a", "zones": ["hall"], "schedule_id": "s" }]
+        }"#;
+        let full = AccessFile::parse(text).unwrap();
+        let report = import::apply(&mut client, &full, Run::Apply).await.unwrap();
+        assert_eq!((report.schedules, report.zones), (counts(1, 0, 0), counts(1, 0, 0)));
+        let again = import::apply(&mut client, &full, Run::Apply).await.unwrap();
+        assert!(again.is_unchanged());
+
+        // A file of before there were rules ends no lockdown and widens no permission.
+        let report = apply(&mut client, r#"{ "card_id": "a", "zones": ["hall", "lab"] }"#).await;
+        assert_eq!((report.zones, report.cards), (counts(1, 0, 1), counts(0, 1, 0)));
+        let kept = "SELECT count(*) FROM zone, user_access WHERE zone_id = 'hall'
+            AND mode = 'deny_all' AND antipassback = 'hard' AND antipassback_timed_ms = 1000
+            AND lockout_denials = 3 AND schedule_id = 's'";
+        assert_eq!(number(&client, kept).await, 1);
+
+        let less = br#"{
+            "zones": [{ "zone_id": "hall", "name": "Hall", "mode": "normal",
+                "antipassback": { "enforcement": "off" }, "lockout": null }],
+            "cards": [{ "card_id": "a", "zones": ["hall"], "schedule_id": null }]
+        }"#;
+        let less = AccessFile::parse(less).unwrap();
+        let report = import::apply(&mut client, &less, Run::Apply).await.unwrap();
+        assert_eq!((report.zones, report.cards), (counts(0, 1, 0), counts(0, 1, 0)));
+        let gone = "SELECT count(*) FROM zone, user_access WHERE zone_id = 'hall'
+            AND mode = 'normal' AND antipassback = 'off' AND antipassback_timed_ms IS NULL
+            AND lockout_denials IS NULL AND schedule_id IS NULL";
+        assert_eq!(number(&client, gone).await, 1);
+        assert_eq!(number(&client, "SELECT version FROM zone WHERE zone_id = 'hall'").await, 2);
+        assert_eq!(number(&client, "SELECT version FROM user_access").await, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_import_overtaken_by_a_lockdown_does_not_end_it() {
+    Database::with(async |database| {
+        let mut client = database.connect().await;
+        apply(&mut client, "").await;
+        let mut admin = database.connect().await;
+        let lockdown = admin.transaction().await.unwrap();
+        lockdown.batch_execute("UPDATE zone SET mode = 'deny_all'").await.unwrap();
+        let renamed = br#"{ "zones": [{ "zone_id": "hall", "name": "Entrance" }] }"#;
+        let renamed = AccessFile::parse(renamed).unwrap();
+        let import = import::apply(&mut client, &renamed, Run::Apply);
+        let commit = async {
+            database.until_blocked().await;
+            lockdown.commit().await.unwrap();
+        };
+        let (report, ()) = tokio::join!(import, commit);
+        assert_eq!(report.unwrap().zones, counts(0, 1, 0));
+        let both = "SELECT count(*) FROM zone
+            WHERE zone_id = 'hall' AND name = 'Entrance' AND mode = 'deny_all' AND version = 3";
+        assert_eq!(number(&admin, both).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn cards_come_from_csv_all_or_nothing() {
+    Database::with(async |database| {
+        let mut client = database.connect().await;
+        apply(&mut client, r#"{ "card_id": "a", "zones": ["hall"] }"#).await;
+        let wrong = AccessFile::parse_csv(
+            b"card_id,zones
+b,hall
+c,roof
+",
+        )
+        .unwrap();
+        let error = import::apply(&mut client, &wrong, Run::Apply).await.unwrap_err();
+        assert_eq!(error.to_string(), r#"line 3, column zones, zone 1: no such zone "roof""#);
+        assert_eq!(number(&client, "SELECT count(*) FROM card").await, 1);
+
+        let right = AccessFile::parse_csv(
+            b"card_id,state,zones
+a,lost,lab;hall
+b,,
+",
+        )
+        .unwrap();
+        let report = import::apply(&mut client, &right, Run::Apply).await.unwrap();
+        assert_eq!(report.cards, counts(1, 1, 0));
+        let zones = "SELECT count(*) FROM user_access WHERE zones = '{hall,lab}' AND version = 2";
+        assert_eq!(number(&client, zones).await, 1);
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! `gatelog access import`: who may go where, from a file.
+//! `gatelog access import`: who may go where, from a file, JSON or CSV.
 
 use std::path::Path;
 
@@ -12,6 +12,15 @@ use crate::{Error, Verdict, connect};
 /// Bytes that an access file may have; a million cards have about 200 MB.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Schedules, zones, terminals and cards
+    Json,
+    /// Cards
+    Csv,
+}
+
 #[derive(Serialize)]
 struct Answer {
     dry_run: bool,
@@ -19,12 +28,18 @@ struct Answer {
     report: Report,
 }
 
-/// Imports `file` and prints what changed.
+/// Imports `file`, by default in the format that its name says, and prints what changed.
 ///
 /// # Errors
 /// A file that cannot be read or makes no sense, with the paths in it; or Postgres' own.
-pub async fn run(settings: &Settings, file: &Path, run: Run, json: bool) -> Result<Verdict, Error> {
-    let access = read(file)?;
+pub async fn run(
+    settings: &Settings,
+    file: &Path,
+    format: Option<Format>,
+    run: Run,
+    json: bool,
+) -> Result<Verdict, Error> {
+    let access = read(file, format)?;
     let mut client = connect::postgres(&settings.postgres).await?;
     let report = import::apply(&mut client, &access, run).await?;
     if json {
@@ -36,21 +51,30 @@ pub async fn run(settings: &Settings, file: &Path, run: Run, json: bool) -> Resu
     Ok(Verdict::Fine)
 }
 
-fn read(path: &Path) -> Result<AccessFile, Error> {
+fn read(path: &Path, format: Option<Format>) -> Result<AccessFile, Error> {
     let unreadable = |source| Error::File { path: path.to_owned(), source };
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
     if bytes > FILE_BYTES_MAX {
         let problem = format!("{}: has {bytes} bytes, may have {FILE_BYTES_MAX}", path.display());
         return Err(Error::Usage(problem));
     }
-    Ok(AccessFile::parse(&std::fs::read(path).map_err(unreadable)?)?)
+    let text = std::fs::read(path).map_err(unreadable)?;
+    let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
+    Ok(match format {
+        Some(Format::Csv) => AccessFile::parse_csv(&text)?,
+        None if is_csv => AccessFile::parse_csv(&text)?,
+        Some(Format::Json) | None => AccessFile::parse(&text)?,
+    })
 }
 
 fn render(report: &Report, run: Run) -> String {
     let mut table = Table::new(["", "added", "changed", "unchanged"], &[0]);
-    for (what, counts) in
-        [("zones", report.zones), ("terminals", report.terminals), ("cards", report.cards)]
-    {
+    for (what, counts) in [
+        ("schedules", report.schedules),
+        ("zones", report.zones),
+        ("terminals", report.terminals),
+        ("cards", report.cards),
+    ] {
         let numbers = [counts.added, counts.changed, counts.unchanged].map(|n| n.to_string());
         let [added, changed, unchanged] = numbers;
         table.row([what.to_owned(), added, changed, unchanged]);
