@@ -149,15 +149,15 @@ pub(crate) struct Latency {
 ///
 /// DRAINS. A number of live swipes is published once, as they are made. Then, --runs times and in
 /// turn, ONE consumer process drains them into a fresh database: as late ones (a live window of
-/// 100 ms), live (a window of an hour), live beside each number of --changes a second, and live with
-/// anti-passback that records (two-way) and a lockout in every zone, so that each swipe moves its
-/// card's state. One live drain comes first and is not counted.
+/// 100 ms), live (a window of an hour, within which all drains must be over), live beside each number
+/// of --changes a second, and live with anti-passback that records (two-way) and a lockout in every
+/// zone, so that each swipe moves its card's state. One live drain comes first and is not counted.
 ///
 /// events_per_s: from the moment the consumer has claimed its partitions to the moment the sum of
 /// consumer_offset.next_offset is seen to have reached the end of the log, by Postgres' clock, looked
 /// at every 20 ms. published_per_s: from the same moment until the consumer has counted Kafka's
-/// acknowledgement of every decision. ratio: events_per_s by that of the round's live drain
-/// without changes, the median over the rounds.
+/// acknowledgement of every decision, looked at every 20 ms, too. ratio: events_per_s by that of the
+/// round's live drain without changes, the median over the rounds.
 ///
 /// batches, conflicts, retries: what the consumer counted from its start to the last decision
 /// (optimistic_lock_failure_total and optimistic_lock_retry_count of operation decide).
@@ -167,14 +167,17 @@ pub(crate) struct Latency {
 /// which the end is seen. Open loop: each is due at its moment and made by the first of --sessions
 /// that is free then, a transaction of its own with synchronous_commit=on, which gives a random card
 /// four other zones. Two a second of them block a stolen card instead, in a session that does nothing
-/// else. from_due: from when a change was due to the answer to its commit; from_start: from when a
-/// session began it. What was due and not begun before the end is not made; made_per_s is what was.
+/// else. What was due and not begun before the end is not made; made_per_s is what was. from_due:
+/// from when a change was due to the answer to its commit; from_start: from when a session began it.
+///
+/// changes_alone, their peer: when the drain is over and the consumer gone, after a CHECKPOINT, the
+/// same schedule once more for --alone-s, on the same database with nothing beside it.
 ///
 /// RATES. Live swipes at a fixed rate, as in `bench latency`, with its times: committed,
 /// acknowledged, sender_late and so on. decided: from the moment at which an event was DUE to the
 /// moment at which a plain consumer of the topic of decisions has its decision in hand, the first
-/// time. committed_to_decided: from the commit that was seen to there, event by event: what the
-/// outbox adds. The commit is seen by a look every ms, so it is up to look_gap shorter than it was.
+/// time. committed_to_decided: from the commit, when it was seen, to there, event by event: what the
+/// outbox adds, less what the look was late (look_gap at most). The live window is 60 s here.
 ///
 /// Afterwards every swipe must be a row, live or not as it should be, with the decision that the
 /// permissions say which were in force at the permission clock that the row names; and every swipe of

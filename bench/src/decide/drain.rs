@@ -82,11 +82,7 @@ impl Drains<'_> {
             database.client.batch_execute(sql).await.context("setting rules of zones")?;
         }
         let changes = match way.changes() {
-            Some(rate) => {
-                let (site, seed) = (self.feed.site(), self.options.seed ^ number);
-                let sessions = self.options.sessions;
-                Some(Changes::prepare(&database.url, site, rate, sessions, seed).await?)
-            }
+            Some(rate) => Some(self.changes(database, rate, number).await?),
             None => None,
         };
         database.checkpoint().await?;
@@ -99,6 +95,10 @@ impl Drains<'_> {
         let cpu = self.ground.processes.used(consumer.pid()).since(before);
         consumer.stop().await?;
         self.check(database, way).await?;
+        let changes_alone = match way.changes() {
+            Some(rate) => Some(self.changes_alone(database, rate, number).await?),
+            None => None,
+        };
         let Drained { seconds, published_s, counted } = drained;
         let swipes = self.feed.made();
         let (batches, retries) = (
@@ -118,8 +118,29 @@ impl Drains<'_> {
             begun_again: counted.count("gatelog_consumer_batch_retries_total"),
             commands_expired: counted.count("gatelog_consumer_commands_expired_total"),
             changes,
+            changes_alone,
             cpu,
         })
+    }
+
+    async fn changes(&self, database: &Database, rate: u32, seed: u64) -> Result<Changes> {
+        let (site, sessions) = (self.feed.site(), self.options.sessions);
+        Changes::prepare(&database.url, site, rate, sessions, self.options.seed ^ seed).await
+    }
+
+    /// The peer of the changes that were made beside the drain.
+    async fn changes_alone(
+        &self,
+        database: &Database,
+        rate: u32,
+        seed: u64,
+    ) -> Result<ChangesMade> {
+        database.checkpoint().await?;
+        // Other cards than before.
+        let mut changes = self.changes(database, rate, !seed).await?;
+        changes.begin();
+        sleep(Duration::from_secs(self.options.alone_s.into())).await;
+        changes.end().await
     }
 
     /// From the claim to the end of the log, and on until every decision is published.

@@ -13,6 +13,7 @@ mod decided;
 mod drain;
 mod rates;
 mod report;
+mod table;
 mod way;
 
 use std::time::Duration;
@@ -53,6 +54,9 @@ pub struct Options {
     /// Sessions that make them, beside the one that blocks stolen cards
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub sessions: u16,
+    /// How long the same changes are made once more after a drain, with nothing beside them
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub alone_s: u16,
     /// Swipes a second, one rate after another, from swipe to decision
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', default_value = "500,2000")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

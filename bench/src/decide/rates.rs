@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::Options;
 use super::decided::{Decided, Reader};
-use super::{Options, Part};
 use crate::database::Database;
 use crate::ground::Ground;
 use crate::log::Log;
@@ -43,7 +43,6 @@ pub(super) async fn measure(
     options: &Options,
     ground: &Ground,
 ) -> Result<(Vec<DecidedAtRate>, i64)> {
-    debug_assert!(options.has(Part::Rates));
     let site = Site::new(options.rates.iter().map(|rate| options.plan(*rate).events).sum());
     let log = Log::create(&ground.servers, &ground.name, options.partitions).await?;
     let measured = async {

@@ -1,10 +1,4 @@
 //! `bench latency`: how long after its publishing a swipe is committed, at fixed rates.
-//!
-//! ```text
-//! schedule → sender (a thread) → Kafka → consumer → Postgres
-//!    │          └ how late          └ acknowledged      └ next_offset, seen by a watcher (a thread)
-//!    └────────── all times are counted from here
-//! ```
 
 mod bare_commit;
 mod report;

@@ -5,10 +5,11 @@ use bench::decide::{Options, Way, run};
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_has_its_rate_and_every_swipe_its_decision() {
     let options = Options {
-        swipes: 20_000,
+        swipes: 5_000,
         runs: 1,
         changes: vec![1, 200],
         sessions: 4,
+        alone_s: 1,
         rates: vec![100, 500],
         seconds: 1,
         warm_up_s: 1,
@@ -28,6 +29,7 @@ async fn every_way_has_its_rate_and_every_swipe_its_decision() {
         assert!(run.conflicts >= run.retries, "{at:?}");
         assert_eq!(run.published_per_s.is_some(), at.way != Way::Late);
         assert_eq!(run.changes.is_some(), matches!(at.way, Way::Changes(_)));
+        assert_eq!(run.changes_alone.is_some(), run.changes.is_some());
     }
     assert_eq!(report.drains[1].ratio.median, 1.0);
     assert_eq!(report.drains[1].runs[0].conflicts, 0);
