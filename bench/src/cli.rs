@@ -1,6 +1,6 @@
 //! The command line: what is measured, from when to when.
 
-use bench::{age, drain, latency, reupload, verify};
+use bench::{age, decide, drain, latency, reupload, verify};
 use clap::{Args, Parser};
 
 /// Figures, always beside a peer or a ceiling that is measured in the same run.
@@ -14,6 +14,7 @@ pub(crate) enum Command {
     Age(Age),
     Reupload(Reupload),
     Latency(Latency),
+    Decide(Decide),
     Verify(Verify),
 }
 
@@ -139,6 +140,52 @@ pub(crate) struct Reupload {
 pub(crate) struct Latency {
     #[command(flatten)]
     pub(crate) options: latency::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How many live decisions a second, while permissions change, and how soon each is on its topic
+///
+/// DRAINS. A number of live swipes is published once, as they are made. Then, --runs times and in
+/// turn, ONE consumer process drains them into a fresh database: as late ones (a live window of
+/// 100 ms), live (a window of an hour, within which all drains must be over), live beside each number
+/// of --changes a second, and live with anti-passback that records (two-way) and a lockout in every
+/// zone, so that each swipe moves its card's state. One live drain comes first and is not counted.
+///
+/// events_per_s: from the moment the consumer has claimed its partitions to the moment the sum of
+/// consumer_offset.next_offset is seen to have reached the end of the log, by Postgres' clock, looked
+/// at every 20 ms. published_per_s: from the same moment until the consumer has counted Kafka's
+/// acknowledgement of every decision, looked at every 20 ms, too. ratio: events_per_s by that of the
+/// round's live drain without changes, the median over the rounds.
+///
+/// batches, conflicts, retries: what the consumer counted from its start to the last decision
+/// (optimistic_lock_failure_total and optimistic_lock_retry_count of operation decide).
+/// decided_twice: retries by batches.
+///
+/// Changes go on from the moment at which all partitions are seen to be claimed to the moment at
+/// which the end is seen. Open loop: each is due at its moment and made by the first of --sessions
+/// that is free then, a transaction of its own with synchronous_commit=on, which gives a random card
+/// four other zones. Two a second of them block a stolen card instead, in a session that does nothing
+/// else. What was due and not begun before the end is not made; made_per_s is what was. from_due:
+/// from when a change was due to the answer to its commit; from_start: from when a session began it.
+///
+/// changes_alone, their peer: when the drain is over and the consumer gone, after a CHECKPOINT, the
+/// same schedule once more for --alone-s, on the same database with nothing beside it.
+///
+/// RATES. Live swipes at a fixed rate, as in `bench latency`, with its times: committed,
+/// acknowledged, sender_late and so on. decided: from the moment at which an event was DUE to the
+/// moment at which a plain consumer of the topic of decisions has its decision in hand, the first
+/// time. committed_to_decided: from the commit, when it was seen, to there, event by event: what the
+/// outbox adds, less what the look was late (look_gap at most). The live window is 60 s here.
+///
+/// Afterwards every swipe must be a row, live or not as it should be, with the decision that the
+/// permissions say which were in force at the permission clock that the row names; and every swipe of
+/// the rates must have its decision on the topic.
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    #[command(flatten)]
+    pub(crate) options: decide::Options,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,6 +1,7 @@
 //! The consumer as a process of its own.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::log::decisions_of;
+use crate::metrics::Metrics;
 use crate::servers::Servers;
 
 /// How long it may take to stop.
@@ -24,6 +26,17 @@ pub(crate) struct Consumer {
     child: Child,
     pid: u32,
     log: Arc<Mutex<VecDeque<String>>>,
+    port_file: PortFile,
+}
+
+/// Where it says on which address its pages are; dropped, it is deleted.
+struct PortFile(PathBuf);
+
+impl Drop for PortFile {
+    fn drop(&mut self) {
+        // A consumer that did not come so far has written none.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Consumer {
@@ -38,14 +51,32 @@ impl Consumer {
         topic: &str,
         group: &str,
     ) -> Result<Self> {
+        Self::start_with(servers, database_url, topic, group, &[])
+    }
+
+    /// The same with settings that the bench needs, by the names of their variables.
+    ///
+    /// # Errors
+    /// The binary cannot be run.
+    pub(crate) fn start_with(
+        servers: &Servers,
+        database_url: &str,
+        topic: &str,
+        group: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let binary = servers.binary("gatelog-consumer");
+        let port_file = PortFile(std::env::temp_dir().join(format!("gatelog-{group}.port")));
         let mut child = Command::new(&binary)
+            .arg("--port-file")
+            .arg(&port_file.0)
             .env("GATELOG_KAFKA", servers.brokers())
             .env("GATELOG_POSTGRES", database_url)
             .env("GATELOG_CONSUMER_TOPIC__SWIPES", topic)
             .env("GATELOG_CONSUMER_TOPIC__DECISIONS", decisions_of(topic))
             .env("GATELOG_CONSUMER_GROUP__ID", group)
             .env("GATELOG_CONSUMER_STATUS__LISTEN", "127.0.0.1:0")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -57,12 +88,21 @@ impl Consumer {
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(keep_last_lines(stderr, Arc::clone(&log)));
         }
-        Ok(Self { child, pid, log })
+        Ok(Self { child, pid, log, port_file })
     }
 
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Its page `/metrics` as it is now.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) async fn metrics(&self) -> Result<Metrics> {
+        let address = tokio::fs::read_to_string(&self.port_file.0).await;
+        Metrics::read(&address.context("reading where the consumer's pages are")?).await
     }
 
     /// Checks that it still runs.

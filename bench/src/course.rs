@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
@@ -85,7 +85,36 @@ pub(crate) async fn run(
     Ok((course, cpu))
 }
 
-async fn follow(
+/// Waits until the consumer has claimed every partition.
+///
+/// # Errors
+/// Postgres' own; or the consumer ends, or does not.
+pub(crate) async fn claimed(
+    consumer: &mut Consumer,
+    client: &Client,
+    partitions: u16,
+) -> Result<()> {
+    let (doing, started) = ("looking at consumer_offset", Instant::now());
+    loop {
+        let row = client.query_one(include_str!("sql/claimed.sql"), &[]).await.context(doing)?;
+        if row.get::<_, i64>(0) == i64::from(partitions) {
+            return Ok(());
+        }
+        consumer.check()?;
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "the consumer has not claimed its partitions for {PATIENCE:?}:\n{}",
+            consumer.log()
+        );
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Looks at how far a consumer is until it is at the end of the span.
+///
+/// # Errors
+/// Postgres' own; or the consumer ends or stands still.
+pub(crate) async fn follow(
     consumer: &mut Consumer,
     client: &Client,
     span: Range<i64>,

@@ -10,6 +10,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use schemas::{Swipe, headers};
 
+use crate::open_loop::Feed;
 use crate::progress::Progress;
 use crate::servers::Servers;
 use crate::workload::Workload;
@@ -21,6 +22,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 /// A topic of this bench's own, and one beside it for the decisions.
 pub(crate) struct Log {
     pub(crate) topic: String,
+    pub(crate) partitions: u16,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -42,7 +44,7 @@ impl Log {
         for outcome in made.context("making the topics")? {
             outcome.map_err(|(topic, code)| KafkaError::AdminOp(code).context_of(&topic))?;
         }
-        Ok(Self { topic, admin })
+        Ok(Self { topic, partitions, admin })
     }
 
     /// Publishes every swipe, after the log has had all of them `rounds_before` times, and checks
@@ -67,18 +69,7 @@ impl Log {
     ) -> Result<()> {
         let progress = Progress::start("publish", workload.len() as u64);
         let started = Instant::now();
-        let producer: ThreadedProducer<DefaultProducerContext> = servers
-            .kafka_client()
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("partitioner", "murmur2_random")
-            .set("compression.codec", "lz4")
-            .set("linger.ms", "50")
-            .set("batch.size", "1000000")
-            .set("queue.buffering.max.messages", "500000")
-            .set("queue.buffering.max.kbytes", "524288")
-            .create()
-            .context("starting librdkafka")?;
+        let producer = fast_producer(servers)?;
         for index in 0..workload.len() {
             self.send(&producer, &workload.placed(index).swipe)?;
             if index % 8_192 == 0 {
@@ -90,6 +81,39 @@ impl Log {
         let seconds = started.elapsed().as_secs_f64();
         progress.done(format_args!("{} swipes in {seconds:.1} s", workload.len()));
         Ok(())
+    }
+
+    /// Publishes so many swipes as they are made, into a log that is empty. Blocks its thread, no
+    /// other.
+    ///
+    /// # Errors
+    /// Kafka's own, or not all of them are there.
+    pub(crate) fn publish_feed(
+        &self,
+        servers: &Servers,
+        feed: &mut Feed,
+        swipes: usize,
+    ) -> Result<()> {
+        tokio::task::block_in_place(|| {
+            let progress = Progress::start("publish", swipes as u64);
+            let (started, producer) = (Instant::now(), fast_producer(servers)?);
+            for index in 0..swipes {
+                self.send(&producer, &feed.next())?;
+                if index % 8_192 == 0 {
+                    progress.at(index as u64);
+                }
+            }
+            producer.flush(FLUSH_TIMEOUT).context("publishing the last events")?;
+            let mut events = 0;
+            for partition in 0..i32::from(self.partitions) {
+                let ends = producer.client().fetch_watermarks(&self.topic, partition, TIMEOUT);
+                events += ends.context("asking for the end of the log")?.1;
+            }
+            ensure!(events == swipes as i64, "the log holds {events} of {swipes} swipes");
+            let seconds = started.elapsed().as_secs_f64();
+            progress.done(format_args!("{swipes} swipes in {seconds:.1} s"));
+            Ok(())
+        })
     }
 
     /// Deletes the topics; if one stays, says so.
@@ -174,6 +198,22 @@ pub(crate) fn record_headers(swipe: &Swipe<'_>) -> OwnedHeaders {
     headers
         .into_iter()
         .fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
+}
+
+/// For as many events as possible in a short time.
+fn fast_producer(servers: &Servers) -> Result<ThreadedProducer<DefaultProducerContext>> {
+    servers
+        .kafka_client()
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("partitioner", "murmur2_random")
+        .set("compression.codec", "lz4")
+        .set("linger.ms", "50")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.messages", "500000")
+        .set("queue.buffering.max.kbytes", "524288")
+        .create()
+        .context("starting librdkafka")
 }
 
 fn options() -> AdminOptions {

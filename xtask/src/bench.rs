@@ -33,6 +33,8 @@ enum Name {
     Reupload,
     /// From publish to commit at fixed rates, beside Kafka's acknowledgement and a bare commit
     Latency,
+    /// Live decisions a second while permissions change, and from swipe to decision
+    Decide,
     /// How fast a log is proved, beside merely reading log and table
     Verify,
 }
@@ -44,6 +46,7 @@ impl Name {
             Self::Age => "age",
             Self::Reupload => "reupload",
             Self::Latency => "latency",
+            Self::Decide => "decide",
             Self::Verify => "verify",
         }
     }

@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::Percentiles;
-use super::percentiles::Times;
-use super::watch::runtime;
+use crate::open_loop::{Percentiles, Times, runtime};
 use crate::servers::connect;
 
 /// Commits that are not counted.

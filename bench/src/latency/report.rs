@@ -1,19 +1,11 @@
-//! Latencies, rate by rate, and what of them is not the consumer's.
+//! Latencies, rate by rate, beside the floor.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::Options;
-use super::percentiles::{Percentiles, Times};
-use super::send::{Event, Plan};
-use crate::stats::rate;
-
-/// The sender is behind where its own delay is more than this part of the latency that is measured.
-const LATE_PART_MAX: f64 = 0.1;
-/// ... or where it sends less than this part of the rate.
-const RATE_PART_MIN: f64 = 0.99;
+use crate::open_loop::{AtRate, Percentiles, row};
 
 /// From publish to commit, at several rates.
 #[derive(Debug, Clone, Serialize)]
@@ -35,71 +27,6 @@ pub struct Report {
     pub partitions: u16,
 }
 
-/// One rate. Times count from the moment at which an event was due, if nothing else is said.
-#[derive(Debug, Clone, Serialize)]
-pub struct AtRate {
-    /// Events a second that were due.
-    pub rate: u32,
-    /// Events a second that were sent.
-    pub sent_per_s: f64,
-    /// Until librdkafka had the event.
-    pub sender_late: Percentiles,
-    /// Whether the sender did not keep the schedule: then the figures are about it, too.
-    pub sender_behind: bool,
-    /// Until Kafka's acknowledgement was there.
-    pub acknowledged: Percentiles,
-    /// Until the commit was seen.
-    pub committed: Percentiles,
-    /// From the acknowledgement until the commit was seen; 0 where that came first.
-    pub acknowledged_to_committed: Percentiles,
-    /// Between two looks of the watcher: a commit may have been seen that much late.
-    pub look_gap: Percentiles,
-}
-
-/// Sums up one rate.
-#[derive(Default)]
-pub(super) struct Recorder {
-    late: Times,
-    acknowledged: Times,
-    committed: Times,
-    between: Times,
-    look_gap: Times,
-}
-
-impl Recorder {
-    pub(super) fn add(&mut self, event: &Event, committed_at: Instant) {
-        let since_due = |at: Instant| at.saturating_duration_since(event.due_at);
-        self.late.add(since_due(event.sent_at));
-        self.acknowledged.add(since_due(event.acknowledged_at));
-        self.committed.add(since_due(committed_at));
-        self.between.add(committed_at.saturating_duration_since(event.acknowledged_at));
-    }
-
-    pub(super) fn look_gaps(&mut self, gaps: &[Duration]) {
-        gaps.iter().for_each(|gap| self.look_gap.add(*gap));
-    }
-
-    /// `took`: from the schedule's start until the last event was sent.
-    pub(super) fn finish(self, plan: Plan, took: Duration) -> AtRate {
-        let (sender_late, committed) = (self.late.percentiles(), self.committed.percentiles());
-        // The last event is due one interval before the schedule's end.
-        let interval_s = 1.0 / f64::from(plan.rate);
-        let sent_per_s = rate(plan.events, took.as_secs_f64() + interval_s);
-        let sender_behind = sender_late.p99_ms > committed.p99_ms * LATE_PART_MAX
-            || sent_per_s < f64::from(plan.rate) * RATE_PART_MIN;
-        AtRate {
-            rate: plan.rate,
-            sent_per_s,
-            sender_late,
-            sender_behind,
-            acknowledged: self.acknowledged.percentiles(),
-            committed,
-            acknowledged_to_committed: self.between.percentiles(),
-            look_gap: self.look_gap.percentiles(),
-        }
-    }
-}
-
 impl Report {
     pub(super) fn new(
         options: &Options,
@@ -119,70 +46,13 @@ impl fmt::Display for Report {
             f,
             "{seconds} s a rate after {warm_up_s} s of warm-up, {partitions} partitions; ms"
         )?;
-        writeln!(f, "                                    p50       p99     p99.9       max")?;
+        AtRate::head(f)?;
         row(f, "", "bare commit", &self.bare_commit)?;
-        for at in &self.rates {
-            let mark = if at.sender_behind { "!" } else { "" };
-            let rate = format!("{}/s{mark}", at.rate);
-            row(f, &rate, "committed", &at.committed)?;
-            row(f, "", "acknowledged by Kafka", &at.acknowledged)?;
-            row(f, "", "from there to commit", &at.acknowledged_to_committed)?;
-            row(f, "", "sender late", &at.sender_late)?;
-            row(f, "", "between two looks", &at.look_gap)?;
-        }
-        for at in self.rates.iter().filter(|at| at.sender_behind) {
-            let AtRate { rate, sent_per_s, sender_late, .. } = at;
-            writeln!(
-                f,
-                "! THE SENDER DID NOT KEEP {rate}/s: it sent {sent_per_s:.0}/s and was {:.2} ms \
-                 late at its p99. The figures of this rate are about it, too",
-                sender_late.p99_ms
-            )?;
-        }
+        self.rates.iter().try_for_each(|at| at.rows(f, &[]))?;
+        self.rates.iter().try_for_each(|at| at.warning(f))?;
         if self.not_live > 0 {
             writeln!(f, "! {} swipes came too late to be live", self.not_live)?;
         }
         Ok(())
-    }
-}
-
-fn row(f: &mut fmt::Formatter<'_>, rate: &str, what: &str, found: &Percentiles) -> fmt::Result {
-    let Percentiles { p50_ms, p99_ms, p999_ms, max_ms, .. } = found;
-    writeln!(f, "{rate:<9} {what:<21} {p50_ms:>9.2} {p99_ms:>9.2} {p999_ms:>9.2} {max_ms:>9.2}")
-}
-
-impl fmt::Display for AtRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let behind = if self.sender_behind { "; THE SENDER WAS BEHIND" } else { "" };
-        write!(f, "committed: {}{behind}", self.committed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is found of a thousand events that are sent `late_us` late and committed after 2 ms.
-    fn found(late_us: u64, took: Duration) -> AtRate {
-        let (mut recorder, due_at) = (Recorder::default(), Instant::now());
-        let event = Event {
-            due_at,
-            sent_at: due_at + Duration::from_micros(late_us),
-            acknowledged_at: due_at + Duration::from_millis(1),
-            partition: 0,
-            offset: 0,
-        };
-        (0..1_000).for_each(|_| recorder.add(&event, due_at + Duration::from_millis(2)));
-        recorder.finish(Plan { rate: 1_000, events: 1_000, counted_from: 0 }, took)
-    }
-
-    #[test]
-    fn a_sender_that_does_not_keep_up_is_marked() {
-        let in_time = Duration::from_micros(999_050);
-        let at = found(50, in_time);
-        assert_eq!((at.sender_behind, at.sent_per_s), (false, 1_000.0));
-        assert_eq!((at.acknowledged.p50_ms, at.acknowledged_to_committed.p50_ms), (1.0, 1.0));
-        assert!(found(250, in_time).sender_behind, "late by an eighth of what is measured");
-        assert!(found(50, Duration::from_millis(1_050)).sender_behind, "950 events a second");
     }
 }

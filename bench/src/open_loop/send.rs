@@ -10,6 +10,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer,
 };
+use uuid::Uuid;
 
 use super::feed::Feed;
 use crate::log::record_headers;
@@ -24,14 +25,21 @@ const LEAD: Duration = Duration::from_millis(20);
 
 /// So many events a second.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
-    pub(super) rate: u32,
-    pub(super) events: usize,
+pub(crate) struct Plan {
+    pub(crate) rate: u32,
+    pub(crate) events: usize,
     /// Those before it are the warm-up.
-    pub(super) counted_from: usize,
+    pub(crate) counted_from: usize,
 }
 
 impl Plan {
+    /// A rate that is kept up for so long, of which the warm-up comes first.
+    pub(crate) fn new(rate: u32, warm_up_s: u16, seconds: u16) -> Self {
+        let events = |s: usize| rate as usize * s;
+        let counted_from = events(usize::from(warm_up_s));
+        Self { rate, events: counted_from + events(usize::from(seconds)), counted_from }
+    }
+
     /// When an event is due, after the start.
     fn due(self, index: usize) -> Duration {
         Duration::from_nanos((index as u64).saturating_mul(1_000_000_000) / u64::from(self.rate))
@@ -39,7 +47,7 @@ impl Plan {
 }
 
 /// Publishes as the gateway does, but on a schedule.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     producer: ThreadedProducer<Acknowledge>,
     topic: String,
     feed: Feed,
@@ -47,18 +55,19 @@ pub(super) struct Sender {
 }
 
 /// What was sent on one schedule.
-pub(super) struct Sent {
-    pub(super) events: Vec<Event>,
+pub(crate) struct Sent {
+    pub(crate) events: Vec<Event>,
     started: Instant,
 }
 
 /// One event: when it was due, when librdkafka had it, when Kafka had it, and where.
-pub(super) struct Event {
-    pub(super) due_at: Instant,
-    pub(super) sent_at: Instant,
-    pub(super) acknowledged_at: Instant,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
+pub(crate) struct Event {
+    pub(crate) event_id: Uuid,
+    pub(crate) due_at: Instant,
+    pub(crate) sent_at: Instant,
+    pub(crate) acknowledged_at: Instant,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
 }
 
 struct Acknowledgement {
@@ -69,7 +78,7 @@ struct Acknowledgement {
 
 impl Sent {
     /// From the start of the schedule until the last event was sent.
-    pub(super) fn took(&self) -> Duration {
+    pub(crate) fn took(&self) -> Duration {
         self.events.last().map_or(Duration::ZERO, |last| last.sent_at - self.started)
     }
 }
@@ -79,7 +88,7 @@ impl Sender {
     ///
     /// # Errors
     /// librdkafka's own.
-    pub(super) fn new(servers: &Servers, topic: &str, feed: Feed) -> Result<Self> {
+    pub(crate) fn new(servers: &Servers, topic: &str, feed: Feed) -> Result<Self> {
         let gateway = producer::Settings::default().publish;
         let (sender, acknowledged) = mpsc::channel();
         let producer = servers
@@ -99,12 +108,12 @@ impl Sender {
     }
 
     /// Events that were sent so far, on all schedules.
-    pub(super) fn events(&self) -> usize {
+    pub(crate) fn events(&self) -> usize {
         self.feed.made()
     }
 
     /// Those among them that must be denied.
-    pub(super) fn denied(&self) -> i64 {
+    pub(crate) fn denied(&self) -> i64 {
         self.feed.denied()
     }
 
@@ -112,13 +121,13 @@ impl Sender {
     ///
     /// # Errors
     /// Kafka's own.
-    pub(super) fn keep_up(&mut self, plan: Plan) -> Result<Sent> {
+    pub(crate) fn keep_up(&mut self, plan: Plan) -> Result<Sent> {
         let started = Instant::now() + LEAD;
-        let mut sent_at = Vec::with_capacity(plan.events);
+        let mut sent = Vec::with_capacity(plan.events);
         for index in 0..plan.events {
             sleep_until(started + plan.due(index));
-            self.send(index)?;
-            sent_at.push(Instant::now());
+            let event_id = self.send(index)?;
+            sent.push((event_id, Instant::now()));
         }
         self.producer.flush(FLUSH_TIMEOUT).context("publishing the last events")?;
         let mut acknowledged: Vec<Acknowledgement> = self.acknowledged.try_iter().collect();
@@ -129,9 +138,10 @@ impl Sender {
             acknowledged.len(),
             plan.events
         );
-        let event = |(acknowledgement, sent_at): (Acknowledgement, Instant)| {
+        let event = |(acknowledgement, (event_id, sent_at)): (Acknowledgement, _)| {
             let (partition, offset) = acknowledgement.outcome.context("publishing")?;
             Ok(Event {
+                event_id,
                 due_at: started + plan.due(acknowledgement.index),
                 sent_at,
                 acknowledged_at: acknowledgement.at,
@@ -139,12 +149,13 @@ impl Sender {
                 offset,
             })
         };
-        let events = acknowledged.into_iter().zip(sent_at).map(event).collect::<Result<_>>()?;
+        let events = acknowledged.into_iter().zip(sent).map(event).collect::<Result<_>>()?;
         Ok(Sent { events, started })
     }
 
-    fn send(&mut self, index: usize) -> Result<()> {
+    fn send(&mut self, index: usize) -> Result<Uuid> {
         let swipe = self.feed.next();
+        let event_id = swipe.event_id;
         let value = serde_json::to_vec(&swipe).context("encoding a swipe")?;
         let mut record = BaseRecord::with_opaque_to(&self.topic, Box::new(index))
             .key(swipe.card_id.as_bytes())
@@ -153,7 +164,7 @@ impl Sender {
         let deadline = Instant::now() + FULL_TIMEOUT;
         loop {
             record = match self.producer.send(record) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(event_id),
                 // Kafka does not keep up: waiting makes the sender late, and the report says so.
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if Instant::now() < deadline =>

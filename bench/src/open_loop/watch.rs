@@ -16,7 +16,7 @@ use crate::servers::connect;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// A thread that looks at `consumer_offset` until it is stopped.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     shared: StopOnDrop,
     thread: tokio::task::JoinHandle<Result<Watched>>,
 }
@@ -30,16 +30,16 @@ struct Shared {
 
 /// What was seen.
 #[derive(Default)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     /// By partition: each `next_offset` that was new, and when it was seen.
     seen: HashMap<i32, Vec<(i64, Instant)>>,
     /// Between two answers: so much later than it happened may a commit have been seen.
-    pub(super) gaps: Vec<Duration>,
+    pub(crate) gaps: Vec<Duration>,
 }
 
 impl Watched {
     /// When an offset was first seen to be committed.
-    pub(super) fn committed_at(&self, partition: i32, offset: i64) -> Option<Instant> {
+    pub(crate) fn committed_at(&self, partition: i32, offset: i64) -> Option<Instant> {
         let seen = self.seen.get(&partition)?;
         let first = seen.partition_point(|(next, _)| *next <= offset);
         seen.get(first).map(|(_, at)| *at)
@@ -51,7 +51,7 @@ impl Watch {
     ///
     /// # Errors
     /// Postgres' own.
-    pub(super) async fn start(url: &str) -> Result<Self> {
+    pub(crate) async fn start(url: &str) -> Result<Self> {
         let (url, shared) = (url.to_owned(), Arc::new(Shared::default()));
         let (ready, is_ready) = oneshot::channel();
         let watched = Arc::clone(&shared);
@@ -68,12 +68,12 @@ impl Watch {
     }
 
     /// Events that were committed at the last look, since the log began.
-    pub(super) fn committed(&self) -> i64 {
+    pub(crate) fn committed(&self) -> i64 {
         self.shared.0.committed.load(Ordering::Relaxed)
     }
 
     /// Whether it has ended by itself: [`Self::stop`] then says why.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 
@@ -81,7 +81,7 @@ impl Watch {
     ///
     /// # Errors
     /// Postgres' own.
-    pub(super) async fn stop(self) -> Result<Watched> {
+    pub(crate) async fn stop(self) -> Result<Watched> {
         let Self { shared, thread } = self;
         drop(shared);
         thread.await.context("the watcher has panicked")?
@@ -98,7 +98,7 @@ impl Drop for StopOnDrop {
 }
 
 /// A runtime for one thread: no other thread has to wake up before an answer is seen.
-pub(super) fn runtime() -> Result<Runtime> {
+pub(crate) fn runtime() -> Result<Runtime> {
     Builder::new_current_thread().enable_all().build().context("starting a runtime")
 }
 

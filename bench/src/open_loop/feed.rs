@@ -10,7 +10,7 @@ use schemas::{Millis, Mode, Swipe};
 use crate::site::{Site, TERMINALS};
 
 /// Makes one swipe after another.
-pub(super) struct Feed {
+pub(crate) struct Feed {
     site: Site,
     random: StdRng,
     /// Each card once; after the last comes the first, so that no card has two swipes in one
@@ -25,7 +25,7 @@ pub(super) struct Feed {
 
 impl Feed {
     /// The same seed gives the same cards at the same terminals.
-    pub(super) fn new(site: Site, seed: u64) -> Self {
+    pub(crate) fn new(site: Site, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let mut cards: Vec<usize> = (0..site.cards.len()).collect();
         cards.shuffle(&mut random);
@@ -33,7 +33,7 @@ impl Feed {
     }
 
     /// A swipe that has just been made.
-    pub(super) fn next(&mut self) -> Swipe<'_> {
+    pub(crate) fn next(&mut self) -> Swipe<'_> {
         let card = self.cards[self.made % self.cards.len()];
         let terminal = self.site.terminal_for(&mut self.random, card);
         self.made += 1;
@@ -58,13 +58,18 @@ impl Feed {
         }
     }
 
+    /// Who swipes.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// Swipes so far.
-    pub(super) fn made(&self) -> usize {
+    pub(crate) fn made(&self) -> usize {
         self.made
     }
 
     /// Those among them that must be denied.
-    pub(super) fn denied(&self) -> i64 {
+    pub(crate) fn denied(&self) -> i64 {
         self.denied
     }
 }

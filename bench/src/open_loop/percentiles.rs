@@ -25,7 +25,7 @@ pub struct Percentiles {
 const LONGEST_US: u64 = 3_600_000_000;
 
 /// Times in µs, to three digits (hdrhistogram).
-pub(super) struct Times(Histogram<u64>);
+pub(crate) struct Times(Histogram<u64>);
 
 impl Default for Times {
     fn default() -> Self {
@@ -36,11 +36,16 @@ impl Default for Times {
 }
 
 impl Times {
-    pub(super) fn add(&mut self, time: Duration) {
+    pub(crate) fn add(&mut self, time: Duration) {
         self.0.saturating_record(time.as_micros().try_into().unwrap_or(u64::MAX));
     }
 
-    pub(super) fn percentiles(&self) -> Percentiles {
+    /// Times so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    pub(crate) fn percentiles(&self) -> Percentiles {
         let ms = |us: u64| us as f64 / 1_000.0;
         let at = |quantile: f64| ms(self.0.value_at_quantile(quantile));
         Percentiles {

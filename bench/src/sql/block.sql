@@ -1,0 +1,1 @@
+UPDATE card SET state = 'stolen' WHERE card_id = $1

@@ -1,0 +1,1 @@
+UPDATE user_access SET zones = $2 WHERE card_id = $1
