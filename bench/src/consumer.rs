@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::log::decisions_of;
 use crate::servers::Servers;
 
 /// How long it may take to stop.
@@ -42,6 +43,7 @@ impl Consumer {
             .env("GATELOG_KAFKA", servers.brokers())
             .env("GATELOG_POSTGRES", database_url)
             .env("GATELOG_CONSUMER_TOPIC__SWIPES", topic)
+            .env("GATELOG_CONSUMER_TOPIC__DECISIONS", decisions_of(topic))
             .env("GATELOG_CONSUMER_GROUP__ID", group)
             .env("GATELOG_CONSUMER_STATUS__LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())

@@ -18,14 +18,14 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last events may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A topic of this bench's own.
+/// A topic of this bench's own, and one beside it for the decisions.
 pub(crate) struct Log {
     pub(crate) topic: String,
     admin: AdminClient<DefaultClientContext>,
 }
 
 impl Log {
-    /// Makes a topic with so many partitions.
+    /// Makes the topics, with so many partitions.
     ///
     /// # Errors
     /// Kafka's own.
@@ -33,10 +33,13 @@ impl Log {
         let admin: AdminClient<_> =
             servers.kafka_client().create().context("starting librdkafka")?;
         let topic = format!("gatelog.{name}");
-        let new = NewTopic::new(&topic, i32::from(partitions), TopicReplication::Fixed(-1))
-            .set("retention.ms", "-1");
-        let made = admin.create_topics([&new], &options()).await;
-        for outcome in made.context("making the topic")? {
+        let new = |name| {
+            let copies = TopicReplication::Fixed(-1);
+            NewTopic::new(name, i32::from(partitions), copies).set("retention.ms", "-1")
+        };
+        let decisions = decisions_of(&topic);
+        let made = admin.create_topics([&new(&topic), &new(&decisions)], &options()).await;
+        for outcome in made.context("making the topics")? {
             outcome.map_err(|(topic, code)| KafkaError::AdminOp(code).context_of(&topic))?;
         }
         Ok(Self { topic, admin })
@@ -89,7 +92,7 @@ impl Log {
         Ok(())
     }
 
-    /// Deletes the topic; if it stays, says so.
+    /// Deletes the topics; if one stays, says so.
     pub(crate) async fn delete(self) {
         if let Err(error) = self.try_delete().await {
             eprintln!("topic {} stays: {error:#}", self.topic);
@@ -97,7 +100,8 @@ impl Log {
     }
 
     async fn try_delete(&self) -> Result<()> {
-        let deleted = self.admin.delete_topics(&[&self.topic], &options()).await;
+        let deleted =
+            self.admin.delete_topics(&[&self.topic, &decisions_of(&self.topic)], &options()).await;
         for outcome in deleted.context("deleting the topic")? {
             outcome.map_err(|(topic, code)| KafkaError::AdminOp(code).context_of(&topic))?;
         }
@@ -174,6 +178,11 @@ pub(crate) fn record_headers(swipe: &Swipe<'_>) -> OwnedHeaders {
 
 fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT))
+}
+
+/// The topic of the decisions on the swipes of a topic.
+pub(crate) fn decisions_of(topic: &str) -> String {
+    format!("{topic}.decisions")
 }
 
 /// An error of Kafka's with the topic it is about.

@@ -62,7 +62,8 @@ impl Cause {
     /// The days that are kept hold no place for it.
     pub(crate) fn outside() -> Self {
         let message = "occurred_at: must lie between the oldest day kept and a day from now; \
-                       `gatelog setup --keep-from` moves the oldest day";
+                       `gatelog setup --keep-from` moves the oldest day, but not to one that was \
+                       given up";
         Self::new(DeadLetterReason::OccurredAtOutOfRange, message)
     }
 

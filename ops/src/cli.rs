@@ -91,6 +91,8 @@ differs is opened and named:
   doubled     an event with more than one
   altered     an outcome that says something else than the log
   invented    an outcome, gap or accepted loss where the log has none; a gap that was not recorded
+  unread      an event that Kafka has deleted before any consumer applied it: lost, until an operator
+              accepts that (gatelog offsets accept-loss)
   unresolved  a duplicate or collision that names an event which is not there
   totals      running totals of consumer_offset that are not what the tables hold
   seal        a seal that says something else than the log, or than the tables where Kafka has the

@@ -70,6 +70,10 @@ impl Postgres {
         if config.get_hosts().is_empty() {
             return Err(wrong());
         }
+        if config.get_password() == Some(b"***") {
+            let problem = "has *** for its password, as --print-config prints it: put it in again";
+            return Err(Error::value("postgres.url", problem));
+        }
         if config.get_ssl_mode() == SslMode::Require {
             let problem =
                 "asks for TLS (sslmode=require), which gatelog does not speak to Postgres yet";

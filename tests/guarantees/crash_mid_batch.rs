@@ -5,12 +5,13 @@ use std::os::unix::process::ExitStatusExt;
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
-use support::{Event, Process, Totals, World, swipe};
+use support::{Event, Process, Totals, World, live, swipe};
 use tokio::runtime;
 use tokio::task::spawn_blocking;
 
-/// Every step of a claim and of a batch (`consumer/src/claim.rs`, `pipeline.rs`), in order.
-const STEPS: [&str; 22] = [
+/// Every step of a claim, of a batch and of publishing (`consumer/src/claim.rs`, `pipeline.rs`,
+/// `outbox/worker.rs`), in order.
+const STEPS: [&str; 24] = [
     "register",
     "claim",
     "decode",
@@ -30,14 +31,22 @@ const STEPS: [&str; 22] = [
     "dead-letters",
     "card-states",
     "totals",
+    "outbox",
     "clock",
     "commit",
     "noted",
+    "published",
+];
+/// Live for as long as this takes.
+const LIVE: [(&str, &str); 2] = [
+    ("GATELOG_CONSUMER_DECISION__LIVE_WINDOW_MS", "3600000"),
+    ("GATELOG_CONSUMER_DECISION__COMMAND_TTL_MS", "60000"),
 ];
 /// Worlds at a time: each has two consumers, one of which waits for the other's session to run out.
 const AT_ONCE: usize = 5;
 
-/// One of everything: rows, a collision, a duplicate, a conflict, dead letters; from this ms on.
+/// One of everything: rows, some of them live, a collision, a duplicate, a conflict, dead letters; from
+/// this ms on.
 fn events(from: i64) -> Vec<Event> {
     let mut events: Vec<Event> = (0..100)
         .map(|i| Event::from(&swipe(["c1", "c2", "c3"][i % 3], "t-hall", from + i as i64)))
@@ -48,11 +57,14 @@ fn events(from: i64) -> Vec<Event> {
     altered.direction = Some(schemas::Direction::In);
     events.push(Event::from(&altered));
     events.push(Event::from(&swipe("c1", "t-nowhere", from + 1_000)));
+    let doors = [("c1", "t-hall"), ("c2", "t-hall"), ("c2", "t-lab"), ("stranger", "t-hall-2")];
+    let live = doors.iter().zip(2_000..).map(|((card, door), ms)| live(card, door, from + ms));
+    events.extend(live.map(|swipe| Event::from(&swipe)));
     events
 }
 
 /// What one set of [`events`] becomes.
-const EACH: Totals = Totals { rows: 100, collisions: 1, duplicates: 2, dead: 1, gaps: 0 };
+const EACH: Totals = Totals { rows: 104, collisions: 1, duplicates: 2, dead: 1, gaps: 0 };
 
 /// A consumer that has met its fail point, and the places of what was published so far.
 struct Struck {
@@ -65,7 +77,7 @@ async fn strike(step: &str, action: &str) -> Result<Struck> {
     let mut world = World::new(3).await?;
     world.open_the_hall(&["c1", "c2", "c3"]).await?;
     let places = world.log.publish(events(0)).await?;
-    let victim = world.faulty_consumer(&format!("{step}=return({action})"))?;
+    let victim = world.faulty_consumer_with(&format!("{step}=return({action})"), &LIVE)?;
     victim.says("a fail point").await?;
     Ok(Struck { world, victim, places })
 }
@@ -74,7 +86,7 @@ async fn strike(step: &str, action: &str) -> Result<Struck> {
 async fn taken_over(struck: &mut Struck) -> Result<Process> {
     let Struck { world, places, .. } = struck;
     places.extend(world.log.publish(events(10_000)).await?);
-    let successor = world.consumer()?;
+    let successor = world.consumer_with(&LIVE)?;
     settled(world, places, 2).await.with_context(|| successor.said())?;
     Ok(successor)
 }
@@ -91,6 +103,7 @@ async fn settled(world: &World, places: &[(i32, i64)], sets: i64) -> Result<()> 
     ensure!(totals == expected, "the totals are {totals:?}, expected {expected:?}");
     world.each_has_one_outcome(places).await?;
     ensure!(world.disordered().await? == 0, "rows of a card out of the order of the log");
+    world.decisions_are_whole().await?;
     world.verify_clean().await
 }
 

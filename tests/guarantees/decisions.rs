@@ -2,17 +2,8 @@
 //! row names the permission clock that it was decided with.
 
 use anyhow::Result;
-use schemas::{DenialReason, Millis, Mode, Reasons, Swipe};
-use support::{World, swipe};
-
-/// A swipe that is at the door right now.
-fn live(card_id: &str, ms: i64) -> Swipe<'static> {
-    let mut swipe = swipe(card_id, "t-hall", ms);
-    swipe.mode = Mode::Online;
-    swipe.age_ms = Some(0);
-    swipe.received_at = Millis::now();
-    swipe
-}
+use schemas::{DenialReason, Reasons};
+use support::{World, live, swipe};
 
 #[tokio::test]
 async fn by_the_permissions_of_their_moment() -> Result<()> {
@@ -24,7 +15,7 @@ async fn by_the_permissions_of_their_moment() -> Result<()> {
     let none = Reasons::NONE;
     let why = |reason: DenialReason| [reason].into_iter().collect::<Reasons>();
 
-    world.log.publish_swipes(&[live("c1", 0), swipe("gone", "t-hall", 1)]).await?;
+    world.log.publish_swipes(&[live("c1", "t-hall", 0), swipe("gone", "t-hall", 1)]).await?;
     expected.push(("live, permitted", none, true));
     expected.push(("late, permitted", none, false));
     world.caught_up().await?;
@@ -34,11 +25,11 @@ async fn by_the_permissions_of_their_moment() -> Result<()> {
     world
         .log
         .publish_swipes(&[
-            live("c1", 2),
+            live("c1", "t-hall", 2),
             swipe("c1", "t-hall", 3),
-            live("gone", 4),
+            live("gone", "t-hall", 4),
             swipe("gone", "t-hall", 5),
-            live("stranger", 6),
+            live("stranger", "t-hall", 6),
             swipe("c1", "t-lab", 7),
         ])
         .await?;

@@ -8,6 +8,7 @@ mod crash_mid_batch;
 mod cut_connections;
 mod days;
 mod decisions;
+mod decisions_topic;
 mod duplicates;
 mod gaps;
 mod gateway;

@@ -3,6 +3,7 @@
 mod days;
 mod filters;
 mod seals;
+mod unread;
 
 use anyhow::Result;
 use schemas::Swipe;
@@ -77,7 +78,9 @@ async fn a_collision_that_has_changed_places_with_its_row_is_found() -> Result<(
                CREATE TEMP TABLE r AS SELECT a.* FROM access_log a JOIN c USING (occurred_at, card_id); \
                DELETE FROM access_log a USING r WHERE a.log_partition = r.log_partition AND a.log_offset = r.log_offset; \
                DELETE FROM collision; \
-               INSERT INTO collision SELECT r.*, c.log_offset FROM r, c; \
+               ALTER TABLE r ADD COLUMN row_offset bigint; UPDATE r SET row_offset = (SELECT log_offset FROM c); \
+               ALTER TABLE r ADD COLUMN behind smallint; UPDATE r SET behind = notes; ALTER TABLE r DROP COLUMN notes; \
+               INSERT INTO collision SELECT * FROM r; \
                ALTER TABLE c DROP COLUMN row_offset; \
                INSERT INTO access_log SELECT * FROM c";
     let (code, report) = after(&world, sql).await?;

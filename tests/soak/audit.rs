@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
+use support::World;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -30,6 +31,36 @@ pub(crate) struct Findings {
     pub(crate) unnamed: usize,
     /// Dead letters, of which there must be none.
     pub(crate) dead: usize,
+    /// Decisions on the topic.
+    pub(crate) decisions: usize,
+    /// Live rows and collisions without a decision on the topic.
+    pub(crate) untold: usize,
+    /// Door commands for what is no granted row, or under another id than its event's.
+    pub(crate) wrong_commands: usize,
+}
+
+/// Holds the topic of the decisions against the tables. A row need not be live any more: where a
+/// database was put back, the log made it again, later.
+pub(crate) async fn audit_decisions(client: &Client, world: &World) -> Result<Findings> {
+    let sql = "SELECT event_id, live, granted FROM access_log \
+               UNION ALL SELECT event_id, live, false FROM collision";
+    let rows = client.query(sql, &[]).await?;
+    let published = world.published().await?;
+    let told: HashSet<Uuid> = published.iter().map(|one| one.decision.event_id).collect();
+    let live = rows.iter().filter(|row| row.get(1)).map(|row| row.get::<_, Uuid>(0));
+    let opened: HashSet<Uuid> = rows.iter().filter(|r| r.get(2)).map(|row| row.get(0)).collect();
+    let commands = published.iter().filter_map(|one| {
+        one.decision.command.as_ref().map(|command| (one.decision.event_id, command.command_id))
+    });
+    let wrong = |(event, command): &(Uuid, Uuid)| {
+        !opened.contains(event) || *command != schemas::command_id(*event)
+    };
+    Ok(Findings {
+        decisions: published.len(),
+        untold: live.filter(|id| !told.contains(id)).count(),
+        wrong_commands: commands.filter(wrong).count(),
+        ..Findings::default()
+    })
 }
 
 /// A row or a collision.
@@ -101,7 +132,7 @@ fn compare(
         out_of_order: out_of_order(outcomes, &known),
         unknown: times.keys().filter(|id| !known.contains_key(id)).count(),
         unnamed: duplicates.len() - duplicates.iter().filter(names).count(),
-        dead: 0,
+        ..Findings::default()
     }
 }
 

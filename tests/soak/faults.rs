@@ -17,9 +17,20 @@ use crate::watch::{Watch, connect};
 /// Longest time until others work a dead consumer's partitions.
 const TAKEOVER_WITHIN: Duration = Duration::from_secs(40);
 /// Steps that every batch takes (`consumer/src/pipeline.rs`).
-const FAIL_POINTS: [&str; 11] = [
-    "decode", "begin", "judge", "fence", "probe", "copying", "rows", "totals", "clock", "commit",
+const FAIL_POINTS: [&str; 13] = [
+    "decode",
+    "begin",
+    "judge",
+    "fence",
+    "probe",
+    "copying",
+    "rows",
+    "outbox",
+    "totals",
+    "clock",
+    "commit",
     "noted",
+    "published",
 ];
 /// Batches that a consumer with a fail point gets through before, at most.
 const BATCHES_SURVIVED_MAX: usize = 20;

@@ -68,6 +68,7 @@ impl Report {
             self.tally.faults.iter().map(|(kind, (count, _))| (kind.name(), *count)).collect();
         let Findings { rows, collisions, duplicates, lost, doubled, out_of_order, .. } =
             self.findings;
+        let Findings { decisions, untold, wrong_commands, .. } = self.findings;
         json!({
             "faults": faults,
             "seed": self.seed,
@@ -78,6 +79,9 @@ impl Report {
             "lost": lost,
             "doubled": doubled,
             "out_of_order": out_of_order,
+            "decisions": decisions,
+            "untold": untold,
+            "wrong_commands": wrong_commands,
             "verify": if self.verified() { "ok" } else { "differs" },
             "takeover_ms_max": self.tally.takeover_max.as_millis(),
             "seconds": (self.seconds * 10.0).round() / 10.0,
@@ -98,6 +102,10 @@ impl Report {
              again on purpose)\n  {rows} rows, {collisions} collisions, {duplicates} duplicates\n  \
              {lost} lost, {doubled} doubled, {out_of_order} out of order\n",
             self.seed, self.seconds, self.acknowledged, self.failed_attempts, self.sent_again
+        );
+        text += &format!(
+            "  {} decisions published, {} untold, {} wrong commands\n",
+            self.findings.decisions, self.findings.untold, self.findings.wrong_commands
         );
         text += &format!(
             "  {} takeovers of a killed consumer's partitions, {:.1} s at most\n  {} sessions ended \
@@ -133,12 +141,15 @@ impl Report {
             ),
             none(found.unknown, "rows are of swipes that no terminal knows to be acknowledged"),
             none(found.unnamed, "recorded duplicates don't name their event"),
+            none(found.untold, "live rows and collisions have no decision on the topic"),
+            none(found.wrong_commands, "door commands are for no granted row, or not its own"),
             none(found.dead, "events are dead letters, though nothing is wrong with them"),
         ] {
             must(holds, problem);
         }
         must(self.verified(), format!("gatelog verify finds differences: {:#}", self.verify));
         must(self.refused.is_empty(), format!("a gateway refused good swipes: {:?}", self.refused));
+        must(found.decisions > 0, "no decision was published".to_owned());
         let least = faults * ACKNOWLEDGED_A_FAULT;
         let acknowledged = self.acknowledged;
         let too_few = format!("only {acknowledged} swipes were acknowledged, expected {least}");

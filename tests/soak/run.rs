@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use support::World;
 
-use crate::audit::audit;
+use crate::audit::{Findings, audit, audit_decisions};
 use crate::faults::Stage;
 use crate::fleet::{CONSUMERS, Fleet};
 use crate::ledger::Ledger;
@@ -128,6 +128,7 @@ async fn finish(stage: &mut Stage, terminals: Terminals) -> Result<()> {
     let world = &mut stage.fleet.world;
     world.reconnect().await?;
     world.caught_up().await.context("the lag does not go to 0")?;
+    world.outbox_is_empty().await?;
     stage.fleet.all_run()
 }
 
@@ -141,6 +142,9 @@ async fn account(
     let acknowledged = ledger.acknowledged();
     let client = connect(&stage.postgres).await?;
     let findings = audit(&client, &acknowledged).await.context("reading the tables")?;
+    let told = audit_decisions(&client, &stage.fleet.world).await.context("reading decisions")?;
+    let Findings { decisions, untold, wrong_commands, .. } = told;
+    let findings = Findings { decisions, untold, wrong_commands, ..findings };
     let (_, verify) = stage.fleet.world.verify().await?;
     let recognised = stage.fleet.said(folder, "a commit whose reply was lost had landed")?;
     let sight = stage.watch.now();

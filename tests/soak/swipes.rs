@@ -1,6 +1,6 @@
 //! The swipes of one card, and how they are sent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -19,6 +19,7 @@ pub(crate) struct Swipe {
     /// Its id.
     pub(crate) event_id: Uuid,
     body: Value,
+    read_at: Instant,
 }
 
 impl Swipe {
@@ -38,7 +39,17 @@ impl Swipe {
             "event_id": event_id, "card_id": card, "terminal_id": terminal,
             "occurred_at": at.to_string(), "mode": mode, "direction": "in",
         });
-        Self { event_id, body }
+        Self { event_id, body, read_at: Instant::now() }
+    }
+
+    /// What a terminal sends of it now: a clock that only goes forward says how long ago it was.
+    fn body(&self) -> Value {
+        let mut body = self.body.clone();
+        if body["mode"] == "online" {
+            let age_ms = u64::try_from(self.read_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+            body["age_ms"] = Value::from(age_ms);
+        }
+        body
     }
 }
 
@@ -75,7 +86,7 @@ impl Sender {
             .client
             .post(self.url(which, "/v1/swipes"))
             .header("X-Idempotency-Key", swipe.event_id.to_string())
-            .json(&swipe.body)
+            .json(&swipe.body())
             .send()
             .await;
         let Ok(response) = sent else { return Answer::Again };
@@ -86,7 +97,7 @@ impl Sender {
 
     /// Sends a batch to the gateway `which`; what came of each of its swipes.
     pub(crate) async fn send_batch(&self, swipes: &[Swipe], which: usize) -> Vec<Answer> {
-        let lines: String = swipes.iter().map(|swipe| format!("{}\n", swipe.body)).collect();
+        let lines: String = swipes.iter().map(|swipe| format!("{}\n", swipe.body())).collect();
         let sent = self
             .client
             .post(self.url(which, "/v1/swipes:batch"))

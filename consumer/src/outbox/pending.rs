@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::{Entry, Place};
 use crate::chunk::Claim;
-use crate::progress::Progress;
 
 /// Messages between their commit and the deletion of their rows.
 #[derive(Debug, Default)]
@@ -129,17 +128,17 @@ impl Pending {
         }
     }
 
-    /// What of the held partitions is to be looked through: what was committed since the last look,
-    /// or all, where the claim is new. What waits in partitions that are others' now is theirs.
-    pub(super) fn looks(&mut self, held: &HashMap<Claim, Progress>) -> Vec<Look> {
+    /// What of the held partitions is to be looked through, which are at these offsets: what was
+    /// committed since the last look, or all, where the claim is new. What waits in partitions that are others' now is theirs.
+    pub(super) fn looks(&mut self, held: &HashMap<Claim, i64>) -> Vec<Look> {
         let owners: HashMap<i32, Uuid> = held.keys().map(|c| (c.partition, c.owner)).collect();
         self.swept.retain(|partition, swept| owners.get(partition) == Some(&swept.owner));
         self.entries.retain(|place, (_, state)| {
             *state != State::Waiting || owners.contains_key(&place.partition)
         });
-        let looks = held.iter().map(|(claim, progress)| {
+        let looks = held.iter().map(|(claim, to)| {
             let from = self.swept.get(&claim.partition).map_or(0, |swept| swept.to);
-            Look { claim: *claim, from, to: progress.open.next_offset }
+            Look { claim: *claim, from, to: *to }
         });
         looks.filter(|look| look.from < look.to).collect()
     }
@@ -206,13 +205,8 @@ mod tests {
         }
     }
 
-    fn held(owner: u128, next_offset: i64) -> HashMap<Claim, Progress> {
-        let progress = Progress {
-            open: seal::Open::start(next_offset),
-            occurred_at_max: Millis::from_unix_ms(0),
-            applied_to: next_offset,
-        };
-        HashMap::from([(Claim { partition: 0, owner: Uuid::from_u128(owner) }, progress)])
+    fn held(owner: u128, next_offset: i64) -> HashMap<Claim, i64> {
+        HashMap::from([(Claim { partition: 0, owner: Uuid::from_u128(owner) }, next_offset)])
     }
 
     fn offsets(pending: &Pending) -> Vec<i64> {

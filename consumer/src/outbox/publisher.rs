@@ -46,7 +46,8 @@ impl Publisher {
             // What has waited so long has no command that opens a door any more: it comes back, and
             // is sent again without it.
             .set("message.timeout.ms", ttl_ms.max(outbox.linger_ms + 1).to_string())
-            .set("queue.buffering.max.messages", (outbox.waiting_max * 2 + 1_000).to_string())
+            // The worker holds every message that is queued here, and it is bounded.
+            .set("queue.buffering.max.messages", "0")
             // A broker that makes topics by itself would choose the partition count.
             .set("allow.auto.create.topics", "false")
             // A topic that is not there is said to be so at once, and found soon after it is made.

@@ -235,7 +235,8 @@ impl Worker {
         let room = self.settings.outbox.waiting_max.saturating_sub(self.pending.len());
         let mut looks = Vec::new();
         if std::mem::take(&mut self.sweep_due) {
-            looks = self.pending.looks(&self.claims.held());
+            let held = self.claims.held().into_iter();
+            looks = self.pending.looks(&held.map(|(c, p)| (c, p.open.next_offset)).collect());
             if room == 0 {
                 looks.clear();
             }

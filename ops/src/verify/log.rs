@@ -49,15 +49,15 @@ impl Reader {
         Ok(Self { consumer: Arc::new(config.create()?), topic: topic.to_owned() })
     }
 
-    /// The first offset that Kafka still has of each partition.
-    pub(super) async fn lows(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, i64>, Error> {
+    /// From the first offset that Kafka still has of each partition to the next that it will give.
+    pub(super) async fn spans(&self, partitions: Vec<i32>) -> Result<BTreeMap<i32, Span>, Error> {
         let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
         tokio::task::spawn_blocking(move || {
-            let low = |partition| {
-                let (low, _) = consumer.fetch_watermarks(&topic, partition, KAFKA_TIMEOUT)?;
-                Ok((partition, low))
+            let span = |partition| {
+                let (first, next) = consumer.fetch_watermarks(&topic, partition, KAFKA_TIMEOUT)?;
+                Ok((partition, Span { first, next }))
             };
-            partitions.into_iter().map(low).collect()
+            partitions.into_iter().map(span).collect()
         })
         .await?
     }

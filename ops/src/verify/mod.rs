@@ -41,9 +41,10 @@ pub use report::{Partition, Report};
 use crate::settings::Settings;
 use crate::{Error, Verdict, connect, output};
 use findings::Findings;
+use gaps::Run;
 use open::{Gone, Opened};
 use scope::Scope;
-use snapshot::Snapshot;
+use snapshot::{Position, Snapshot};
 use sums::{Entry, Sums};
 
 /// Offsets of one partition: from `first` to before `next`.
@@ -85,7 +86,8 @@ pub async fn verify(settings: &Settings, options: &Options) -> Result<Report, Er
     options.check(positions.keys())?;
     let reader = log::Reader::new(&settings.kafka, &snapshot.log.topic)?;
     let wanted = positions.keys().copied().filter(|partition| options.wants(*partition));
-    let lows = reader.lows(wanted.collect()).await?;
+    let in_kafka = reader.spans(wanted.collect()).await?;
+    let lows = in_kafka.iter().map(|(partition, span)| (*partition, span.first)).collect();
     let scope = Arc::new(Scope::new(positions, &lows, options));
 
     let runs = scope.runs();
@@ -108,6 +110,7 @@ pub async fn verify(settings: &Settings, options: &Options) -> Result<Report, Er
         gaps::totals(positions, &scope, &stands, &mut findings);
     }
     open_buckets(&reader, &snapshot, &scope, compared.differ.clone(), &mut findings).await?;
+    let unread = unread(settings, positions, &in_kafka, &mut findings).await?;
     snapshot.unresolved(&scope, options, &mut findings).await?;
     if options.identities {
         snapshot.identities(options, &mut findings).await?;
@@ -116,9 +119,44 @@ pub async fn verify(settings: &Settings, options: &Options) -> Result<Report, Er
         events: log.count(),
         outcomes: stands.count(),
         seals,
+        unread,
         seconds: started.elapsed().as_secs_f64(),
     };
     Ok(Report::new(&snapshot, &scope, options, &compared, &counted, findings))
+}
+
+/// Offsets that nobody has applied: how many wait in Kafka; those that it has deleted before anybody
+/// did are lost.
+async fn unread(
+    settings: &Settings,
+    positions: &BTreeMap<i32, Position>,
+    in_kafka: &BTreeMap<i32, Span>,
+    findings: &mut Findings,
+) -> Result<i64, Error> {
+    let next = |partition: i32| positions.get(&partition).map_or(0, |position| position.next);
+    let mut lost: Vec<Run> = in_kafka
+        .iter()
+        .map(|(partition, span)| Run {
+            partition: *partition,
+            span: Span { first: next(*partition), next: span.first },
+        })
+        .filter(|run| run.span.first < run.span.next)
+        .collect();
+    if !lost.is_empty() {
+        // Consumers go on: what was applied since the snapshot may have been deleted since.
+        let client = connect::postgres(&settings.postgres).await?;
+        let rows = client.query(include_str!("sql/next_offsets.sql"), &[]).await?;
+        let now: BTreeMap<i32, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        lost.iter_mut().for_each(|run| {
+            let now = now.get(&run.partition).copied().unwrap_or_default();
+            run.span.first = run.span.first.max(now);
+        });
+    }
+    for run in lost.into_iter().filter(|run| run.span.first < run.span.next) {
+        findings.run("unread", run, "consumer_offset");
+    }
+    let waits = |(partition, span): (&i32, &Span)| span.next - span.first.max(next(*partition));
+    Ok(in_kafka.iter().map(waits).map(|waiting| waiting.max(0)).sum())
 }
 
 /// Outcomes of offsets that were never applied.

@@ -27,6 +27,8 @@ pub struct Report {
     pub doubled: u64,
     /// Events whose outcome says something else than the log.
     pub altered: u64,
+    /// Events that Kafka has deleted before any consumer applied them.
+    pub unread: u64,
     /// Outcomes, gaps and losses of offsets where the log has none, and offsets that are neither
     /// event nor recorded gap.
     pub invented: u64,
@@ -54,6 +56,8 @@ pub struct Report {
     pub lost: i64,
     /// The first of what is wrong, one by one: up to 100 of each kind.
     pub findings: Vec<Finding>,
+    /// Offsets that wait in Kafka for a consumer.
+    pub waiting: i64,
     /// What was verified, by partition.
     pub partitions: Vec<Partition>,
     /// What this run says nothing about.
@@ -78,6 +82,8 @@ pub(super) struct Counted {
     pub(super) events: u64,
     pub(super) outcomes: u64,
     pub(super) seals: u64,
+    /// Offsets that wait for a consumer.
+    pub(super) unread: i64,
     pub(super) seconds: f64,
 }
 
@@ -108,6 +114,7 @@ impl Report {
             missing: findings.count("missing"),
             doubled: findings.count("doubled"),
             altered: findings.count("altered"),
+            unread: findings.count("unread"),
             invented: findings.count("invented"),
             unresolved: findings.count("unresolved"),
             totals_wrong: findings.count("totals"),
@@ -121,8 +128,16 @@ impl Report {
             unproved: compared.unproved + before_base,
             lost: compared.lost,
             findings: findings.named(),
+            waiting: counted.unread,
             partitions: scope.parts().map(partition).collect(),
-            not_checked: not_checked(snapshot, scope, options, compared, before_base),
+            not_checked: not_checked(
+                snapshot,
+                scope,
+                options,
+                compared,
+                before_base,
+                counted.unread,
+            ),
             seconds: counted.seconds,
             events_per_s: (counted.events as f64 / counted.seconds.max(0.001)) as u64,
         }
@@ -140,6 +155,7 @@ impl Report {
     pub(super) fn render(&self) -> String {
         let mut text = format!("{}\n", self.line());
         let more = [
+            (self.unread, "events that Kafka deleted before anybody read them"),
             (self.seals_wrong, "seals that say something else"),
             (self.chain_broken, "breaks of the chain of seals"),
             (self.dropped_wrong, "buckets whose dropped days do not add up"),
@@ -187,17 +203,18 @@ fn not_checked(
     options: &Options,
     compared: &Compared,
     before_base: i64,
+    waiting: i64,
 ) -> Vec<String> {
     let mut not = vec![
         "decisions: zone, reasons, live or late, permission clock".to_owned(),
         "headers, reasons and messages of dead letters".to_owned(),
-        "events that no consumer has applied yet".to_owned(),
     ];
     let mut say = |count: i64, what: &str| {
         if count > 0 {
             not.push(format!("{count} {what}"));
         }
     };
+    say(waiting, "offsets that wait in Kafka: no consumer has applied them yet");
     say(
         compared.by_seals,
         "offsets against Kafka, which has them no longer; tables and seals agree",

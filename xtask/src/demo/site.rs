@@ -102,6 +102,7 @@ impl Site {
             .envs(self.operator_environment())
             .env("GATELOG_GATEWAY_TOPIC__SWIPES", &self.topics.swipes)
             .env("GATELOG_CONSUMER_TOPIC__SWIPES", &self.topics.swipes)
+            .env("GATELOG_CONSUMER_TOPIC__DECISIONS", &self.topics.decisions)
             .env("GATELOG_CONSUMER_GROUP__ID", &self.group);
         command
     }

@@ -1,0 +1,1 @@
+SELECT log_partition, next_offset FROM consumer_offset
