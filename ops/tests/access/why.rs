@@ -137,6 +137,14 @@ async fn a_moment_of_the_past_is_decided_by_what_was_in_force_then() {
         let kinds = ["card", "user_access", "terminal", "zone", "schedule"];
         assert_eq!(kinds.map(version), [Some(1), Some(2), Some(1), Some(3), Some(1)]);
         assert_eq!(closed["zone_id"], "hall");
+        // The card has not changed since it was registered, its permissions have.
+        let clocks = |answer: &Value| {
+            let rows = &answer["stood_on"];
+            (rows[0]["clock"].as_i64().unwrap(), rows[1]["clock"].as_i64().unwrap())
+        };
+        let (card, permissions) = clocks(&closed);
+        assert_eq!(clocks(&then), (card, card));
+        assert!(card < permissions, "{closed}");
         // Before the card there was none, and what lies ahead is decided by what stands.
         assert_eq!(reasons(&at("2001-01-01")), ["credential_not_found"]);
         let ahead = at("2999-01-01");
