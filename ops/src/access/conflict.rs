@@ -62,7 +62,9 @@ impl Clash {
                 "if the edit is still right: again with --if-version {version}, or without it for \
                  whatever version is there"
             ),
-            None => "if it is to be there: again with --if-version 0, and --new".to_owned(),
+            None => {
+                "somebody has deleted it, or it never was: to make it, --if-version 0".to_owned()
+            }
         };
         text
     }

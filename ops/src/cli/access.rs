@@ -70,7 +70,8 @@ pub struct IfVersion {
     /// Only if it still has this version, else a conflict (exit code 4) that shows both; 0 is a
     /// row that is not there yet. Without it the edit is made for whatever is there, and made again
     /// where somebody else was faster
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
     pub if_version: Option<i64>,
 }
 

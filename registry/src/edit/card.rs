@@ -7,7 +7,8 @@ use versioned::Versioned;
 use super::{Entry, Word};
 use crate::Timestamptz;
 
-/// A credential: whether and how long it may be used.
+/// A credential: whether and how long it may be used. Bounds are in whole ms, rounded as
+/// [`Timestamptz`] does; an edit writes them so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Versioned)]
 #[versioned(table = "card")]
 pub struct Card {

@@ -37,7 +37,10 @@ impl Schedule {
         Ok(Self { schedule_id: schedule_id.to_owned(), definition, version: 0 })
     }
 
-    /// The definition, if it is one.
+    /// The definition.
+    ///
+    /// # Errors
+    /// It is none: somebody has typed it by hand.
     pub fn definition(&self) -> Result<ScheduleDefinition, serde_json::Error> {
         ScheduleDefinition::deserialize(&self.definition)
     }
