@@ -1,9 +1,9 @@
 //! Changes of permissions on a schedule, each a transaction of its own.
 
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::future::{join, try_join_all};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -188,7 +188,7 @@ impl Session {
     ) -> Result<()> {
         let started = Instant::now();
         let changed = self.client.execute(&self.statement, parameters).await;
-        anyhow::ensure!(changed.context("changing permissions")? == 1, "no such card");
+        ensure!(changed.context("changing permissions")? == 1, "no such card");
         schedule.from_due.borrow_mut().add(due_at.elapsed());
         schedule.from_start.borrow_mut().add(started.elapsed());
         Ok(())
@@ -217,7 +217,7 @@ impl Schedule {
             return None;
         }
         let index = self.next.replace(self.next.get() + 1);
-        let due_at = self.started + std::time::Duration::from_secs(1) * index / self.rate;
+        let due_at = self.started + Duration::from_secs(1) * index / self.rate;
         let mut stops = self.stops.clone();
         tokio::select! {
             biased;

@@ -73,21 +73,28 @@ async fn measure_on(
         let progress = Progress::start(format_args!("{rate}/s"), plan.events as u64);
         let kept;
         (running, kept) = running.keep_up(plan).await?;
-        progress.done("committed");
-        rates.push((plan, kept));
+        let committed = AtRate::join(plan, &kept.sent, &kept.watched)?;
+        progress.done(&committed);
+        rates.push((plan, kept, committed));
     }
     let decided = reader.all(running.events()).await?;
     let granted = running.events() as i64 - running.denied();
     let opened = decided.values().filter(|decided| decided.granted).count() as i64;
     ensure!(opened == granted, "{opened} decisions grant, and {granted} should");
-    let joined = rates.iter().map(|(plan, kept)| DecidedAtRate::join(*plan, kept, &decided));
+    let joined = rates
+        .into_iter()
+        .map(|(plan, kept, committed)| DecidedAtRate::join(plan, &kept, committed, &decided));
     let rates = joined.collect::<Result<_>>()?;
     Ok((rates, running.finish().await?))
 }
 
 impl DecidedAtRate {
-    fn join(plan: Plan, kept: &Kept, decided: &HashMap<Uuid, Decided>) -> Result<Self> {
-        let committed = AtRate::join(plan, &kept.sent, &kept.watched)?;
+    fn join(
+        plan: Plan,
+        kept: &Kept,
+        committed: AtRate,
+        decided: &HashMap<Uuid, Decided>,
+    ) -> Result<Self> {
         let (mut from_due, mut from_commit) = (Times::default(), Times::default());
         for event in kept.sent.events.iter().skip(plan.counted_from) {
             let decided = decided.get(&event.event_id);

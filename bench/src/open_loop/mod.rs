@@ -33,8 +33,11 @@ pub(crate) use at_rate::{committed_at, row};
 pub(crate) use feed::Feed;
 pub use percentiles::Percentiles;
 pub(crate) use percentiles::Times;
-pub(crate) use send::{Plan, Sender, Sent};
-pub(crate) use watch::{Watch, Watched, runtime};
+pub(crate) use send::Plan;
+pub(crate) use watch::runtime;
+
+use send::{Sender, Sent};
+use watch::{Watch, Watched};
 
 /// How long nothing may happen.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,1 +1,2 @@
+-- One card is stolen.
 UPDATE card SET state = 'stolen' WHERE card_id = $1

@@ -1,1 +1,2 @@
+-- Other zones for one card.
 UPDATE user_access SET zones = $2 WHERE card_id = $1
