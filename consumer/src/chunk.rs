@@ -65,6 +65,15 @@ impl Chunk {
         self.records.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
+    /// Whether its last record was published less than so many ms ago.
+    pub(crate) fn is_younger_than(&self, ms: u64) -> bool {
+        let published_at = self.records.last().and_then(Record::published_at);
+        published_at.is_some_and(|at| {
+            let age_ms = Millis::now().unix_ms().saturating_sub(at.unix_ms());
+            u64::try_from(age_ms).unwrap_or_default() < ms
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.records.len()
     }

@@ -80,6 +80,9 @@ pub enum Protocol {
 pub struct Batch {
     /// Events one transaction may hold.
     pub rows_max: usize,
+    /// Events one transaction may hold while they come in as they happen: decided again, it holds up
+    /// whoever changes permissions for as long as it takes.
+    pub live_rows_max: usize,
     /// Bytes of records one transaction may hold.
     pub bytes_max: usize,
     /// Writers, each with a connection of its own.
@@ -156,6 +159,7 @@ impl Default for Batch {
     fn default() -> Self {
         Self {
             rows_max: 50_000,
+            live_rows_max: 5_000,
             bytes_max: 64 * 1024 * 1024,
             writers: 2,
             queue_chunks_max: 48,
@@ -225,6 +229,7 @@ impl settings::Settings for Settings {
         }
         within("group.reclaim_after_ms", group.reclaim_after_ms, 1_000, 600_000)?;
         within("batch.rows_max", batch.rows_max, 1, 1_000_000)?;
+        within("batch.live_rows_max", batch.live_rows_max, 1, 1_000_000)?;
         within("batch.bytes_max", batch.bytes_max, 1024 * 1024, 1024 * 1024 * 1024)?;
         within("batch.writers", batch.writers, 1, 64)?;
         within("batch.queue_chunks_max", batch.queue_chunks_max, 1, 1_024)?;

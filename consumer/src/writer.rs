@@ -65,9 +65,15 @@ impl Writer {
     /// Everything that waits, up to the limits of a batch.
     fn gather(&mut self, first: Chunk) -> Batch {
         let limits = &self.settings.batch;
+        // Kafka's timestamp decides nothing but how many go together.
+        let live_window_ms = self.settings.decision.live_window_ms;
+        let rows_max = match first.is_younger_than(live_window_ms) {
+            true => limits.live_rows_max.min(limits.rows_max),
+            false => limits.rows_max,
+        };
         let (mut rows, mut bytes) = (first.len(), first.bytes_len());
         let mut chunks = vec![first];
-        while rows < limits.rows_max && bytes < limits.bytes_max {
+        while rows < rows_max && bytes < limits.bytes_max {
             let Ok(chunk) = self.chunks.try_recv() else {
                 break;
             };
