@@ -27,6 +27,9 @@ pub(crate) struct Case<'c> {
     live_at: Option<Millis>,
     /// The moment that is asked about.
     at: Millis,
+    /// Whether that moment has not come yet, by more than clocks may differ: a wall clock that is
+    /// fast. What it says moves nobody, or live swipes would be judged by it until its time comes.
+    ahead: bool,
 }
 
 /// Granted because the zone was released.
@@ -72,7 +75,9 @@ pub(crate) fn resolve<'c>(
         let message = "terminal_id: no such terminal is registered";
         Cause::new(DeadLetterReason::UnknownTerminal, message)
     })?;
-    Ok(Case { resolved, live_at, at: live_at.unwrap_or(occurred_at) })
+    let at = live_at.unwrap_or(occurred_at);
+    let ahead = at.unix_ms().saturating_sub(liveness.now.unix_ms()) > liveness.skew_ms;
+    Ok(Case { resolved, live_at, at, ahead })
 }
 
 impl Case<'_> {
@@ -90,7 +95,7 @@ impl Case<'_> {
 
     /// Decides, and folds what that means for the card.
     pub(crate) fn judge<'e, 'a>(self, event: &'e Event<'a>, tracks: &mut Tracks) -> Judged<'e, 'a> {
-        let Self { resolved, live_at, at } = self;
+        let Self { resolved, live_at, at, ahead } = self;
         let read = Read {
             zone: resolved.zone,
             rules: resolved.rules,
@@ -105,7 +110,7 @@ impl Case<'_> {
             track: if tracked { tracks.of(event.card) } else { None },
             read,
         });
-        if tracked {
+        if tracked && !ahead {
             tracks.fold(event.card, &read, &verdict);
         }
         let noted = |holds, note| if holds { note } else { 0 };

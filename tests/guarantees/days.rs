@@ -177,6 +177,10 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
              INSERT INTO shared_history VALUES \
              ('zone', 'shed', '2016-01-01Z', '2016-06-03Z', '{}', 1), \
              ('zone', 'shed', '2016-06-03Z', '2016-06-03T00:00:01Z', '{}', 1); \
+             INSERT INTO card_state (card_id, zones, inside, since, entered_at) VALUES \
+             ('c9', '{shed}', '{f}', '{2016-06-02Z}', '{2016-06-01Z}'), \
+             ('c8', '{shed}', '{t}', '{2016-06-02Z}', '{2016-06-02Z}'), \
+             ('c7', '{shed}', '{f}', '{2016-06-03Z}', '{NULL}'); \
              UPDATE permission_change SET noted_at = '2016-06-02Z'",
         )
         .await?;
@@ -211,6 +215,8 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
     assert_eq!(count(&world, "user_access_history WHERE card_id = 'c9'").await?, 1);
     assert_eq!(count(&world, "user_access_history WHERE until = 'infinity'").await?, 3);
     assert_eq!(count(&world, "shared_history WHERE key = 'shed'").await?, 1);
+    assert_eq!(count(&world, "card_state WHERE card_id = 'c9'").await?, 0, "gone from everywhere");
+    assert_eq!(count(&world, "card_state").await?, 2, "one is inside, one has moved since");
     assert_eq!(
         count(&world, "permission_change").await?,
         count(&world, &format!("permission_change WHERE clock = {clock}")).await?

@@ -27,6 +27,9 @@ const WRONG: &str = "SELECT count(*) FROM access_log a \
          ORDER BY h.clock DESC LIMIT 1) h ON true \
      WHERE a.live AND a.granted <> (h.state = 'enabled' AND 'hall' = ANY (h.zones))";
 
+/// Live for as long as this takes.
+const LIVE: (&str, &str) = ("GATELOG_CONSUMER_DECISION__LIVE_WINDOW_MS", "3600000");
+
 fn card(number: usize) -> String {
     format!("c{number}")
 }
@@ -154,7 +157,7 @@ async fn a_forgotten_transaction_stops_no_door() -> Result<()> {
 async fn deleting_and_renaming_in_mid_batch_breaks_nothing() -> Result<()> {
     let mut world = world().await?;
     // Stopped with its decision made and not committed.
-    let stopped = world.faulty_consumer("rows=1*return(stop)")?;
+    let stopped = world.faulty_consumer_with("rows=1*return(stop)", &[LIVE])?;
     let swipes: Vec<_> = (0..CARDS).map(|number| live(&card(number), 0)).collect();
     let places = world.log.publish_swipes(&swipes).await?;
     stopped.says("a fail point").await?;
@@ -170,12 +173,40 @@ async fn deleting_and_renaming_in_mid_batch_breaks_nothing() -> Result<()> {
     world.caught_up().await?;
     world.each_has_one_outcome(&places).await?;
     let sql = "SELECT card_id, zone_id, granted FROM access_log WHERE live";
-    for row in world.db.query(sql, &[]).await? {
+    let rows = world.db.query(sql, &[]).await?;
+    ensure!(!rows.is_empty(), "no swipe was decided live: this has shown nothing");
+    for row in rows {
         let (card, zone, granted): (&str, &str, bool) = (row.get(0), row.get(1), row.get(2));
         assert_eq!((zone, granted), ("atrium", card != "c0"), "{card}");
     }
     let stale: i64 = world.db.query_one(STALE, &[]).await?.get(0);
     assert_eq!(stale, 0, "live rows committed with a clock that had been replaced before");
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_while_it_decides_again_under_the_lock_it_holds_nobody_up() -> Result<()> {
+    let mut world = world().await?;
+    // Its decision is made when the clock moves; then it takes the lock, decides again, and dies.
+    let points = "rows=1*return(stop);lock=1*return(kill)";
+    let mut victim = world.faulty_consumer_with(points, &[LIVE])?;
+    let swipes: Vec<_> = (0..CARDS).map(|number| live(&card(number), 0)).collect();
+    let places = world.log.publish_swipes(&swipes).await?;
+    victim.says("a fail point").await?;
+    world.db.batch_execute("UPDATE user_access SET zones = '{}'").await?;
+    victim.signal("CONT")?;
+    victim.ended().await?;
+    let change = world.db.batch_execute("UPDATE user_access SET zones = '{hall}'");
+    tokio::time::timeout(STARVED_AFTER, change)
+        .await
+        .context("a change waits for a dead one")??;
+    let _heir = world.consumer_with(&[LIVE])?;
+    world.caught_up().await?;
+    world.each_has_one_outcome(&places).await?;
+    for (what, sql) in [("stale", STALE), ("wrong", WRONG)] {
+        let found: i64 = world.db.query_one(sql, &[]).await?.get(0);
+        assert_eq!(found, 0, "{what} live rows");
+    }
     Ok(())
 }
 

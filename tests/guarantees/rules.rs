@@ -23,10 +23,10 @@ fn why(reasons: &[DenialReason]) -> Reasons {
     reasons.iter().copied().collect()
 }
 
-/// A minute from now, in ms after 2016-06-01T00:00:00Z: a late swipe of then is judged by what holds
-/// now. (A wall clock that is a minute fast; it is within the day that is taken.)
-fn soon(seconds: i64) -> i64 {
-    Millis::now().unix_ms() - 1_464_739_200_000 + 60_000 + seconds * 1_000
+/// Now, and so many ms after it, in ms after 2016-06-01T00:00:00Z: a late swipe of then is judged by
+/// what holds now.
+fn soon(ms: i64) -> i64 {
+    Millis::now().unix_ms() - 1_464_739_200_000 + ms
 }
 
 /// Reasons and notes of all rows, in the order of the log.
@@ -68,7 +68,7 @@ async fn a_card_that_is_inside_cannot_enter_and_what_was_sent_twice_does_not_cou
     assert_eq!(decided(&world).await?, [free; 5], "late swipes are judged by the rules of then");
 
     let base = soon(0);
-    let at = |s: i64| base + s * 1_000;
+    let at = |n: i64| base + n;
     world
         .log
         .publish_swipes(&[
@@ -91,9 +91,38 @@ async fn a_card_that_is_inside_cannot_enter_and_what_was_sent_twice_does_not_cou
     world.caught_up().await?;
     assert_eq!(decided(&world).await?[9..], [denied], "in, after in of the batch before");
     world.db.batch_execute("UPDATE zone SET antipassback = 'soft'").await?;
-    world.log.publish_swipes(&[passing("c1", Direction::In, at(5 + 60))]).await?;
+    world.log.publish_swipes(&[passing("c1", Direction::In, soon(0))]).await?;
     world.caught_up().await?;
     assert_eq!(decided(&world).await?[10..], [(Reasons::NONE, 2)], "in again, only recorded");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_fast_locks_nobody_out() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    world
+        .db
+        .batch_execute(
+            "UPDATE zone SET antipassback = 'hard', antipassback_timed_ms = 60000, \
+             lockout_denials = 2, lockout_within_ms = 60000, lockout_for_ms = 60000",
+        )
+        .await?;
+    let _consumer = world.consumer()?;
+    let hours_ms = 20 * 3_600_000;
+    let mut ahead: Vec<_> =
+        (0..3).map(|n| passing("c1", Direction::In, soon(hours_ms + n))).collect();
+    ahead.iter_mut().for_each(|swipe| swipe.terminal_id = "t-lab".into());
+    ahead.push(passing("c1", Direction::In, soon(hours_ms + 10)));
+    world.log.publish_swipes(&ahead).await?;
+    world.caught_up().await?;
+    let mut now = live("c1", 1);
+    now.direction = Some(Direction::In);
+    world.log.publish_swipes(&[now]).await?;
+    world.caught_up().await?;
+    let denied = (why(&[DenialReason::Unauthorized]), 0);
+    let free = (Reasons::NONE, 0);
+    assert_eq!(decided(&world).await?, [denied, denied, denied, free, free]);
     Ok(())
 }
 

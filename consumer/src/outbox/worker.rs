@@ -243,6 +243,8 @@ impl Worker {
         }
         let delete = self.pending.take_deletable();
         if delete.is_empty() && looks.is_empty() {
+            // Nothing to try again: the next one is due when it is due.
+            self.failed = 0;
             return;
         }
         let each_max = (room / looks.len().max(1)).clamp(1, EACH_MAX);

@@ -21,6 +21,11 @@ pub(crate) struct Connector {
     timeout_ms: u64,
 }
 
+/// How long a session may stand still between two statements of a batch: it may hold the permission
+/// lock, behind which every door waits as soon as somebody changes a permission. We are at work
+/// between them, for fractions of a second.
+const IDLE_MS_MAX: u64 = 10_000;
+
 impl Connector {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let member = match settings.group.member.as_str() {
@@ -34,14 +39,19 @@ impl Connector {
         let timeout_ms = settings.batch.timeout_ms;
         let limits = format!(
             "SET statement_timeout = {timeout_ms}; \
-             SET idle_in_transaction_session_timeout = {timeout_ms}; \
+             SET idle_in_transaction_session_timeout = {}; \
              SET lock_timeout = {}; \
+             SET tcp_user_timeout = 10000; \
+             SET tcp_keepalives_idle = 5; \
+             SET tcp_keepalives_interval = 2; \
+             SET tcp_keepalives_count = 3; \
              SET synchronous_commit = on; \
              SET enable_hashjoin = off; \
              SET enable_mergejoin = off; \
              SET enable_seqscan = off; \
              SET enable_bitmapscan = off; \
              SET timezone = 'UTC'",
+            timeout_ms.min(IDLE_MS_MAX),
             timeout_ms / 2
         );
         let timeout_ms = settings.postgres.connect_timeout_ms;

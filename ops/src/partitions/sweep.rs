@@ -19,6 +19,7 @@ pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<V
         "user_access_history",
         "shared_history",
         "permission_change",
+        "card_state",
     ];
     Ok(tables
         .into_iter()
@@ -64,6 +65,7 @@ pub(super) async fn permissions(client: &Client, before: Date) -> Result<(), Err
         include_str!("sql/delete_spans.sql"),
         include_str!("sql/delete_shared_spans.sql"),
         include_str!("sql/delete_changes.sql"),
+        include_str!("sql/delete_card_states.sql"),
     ] {
         while client.execute(sql, &[&before, &ROWS_MAX]).await? > 0 {}
     }

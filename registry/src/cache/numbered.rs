@@ -42,6 +42,8 @@ impl<T> Numbered<T> {
     /// at least half goes, so that this is not done each time.
     pub(super) fn begin(&mut self, more: usize, max: usize) {
         self.round = self.round.wrapping_add(1);
+        // A batch must fit, whatever its size.
+        let max = max.max(more);
         let known = self.numbers.len();
         if known + more <= max {
             return;
@@ -197,6 +199,17 @@ mod tests {
         assert_eq!(numbered.numbers.len(), 0);
         let slots = ["e", "f", "g", "h"].map(|name| numbered.number(name).index());
         assert!(slots.iter().all(|slot| *slot < 4), "numbers are used again: {slots:?}");
+    }
+
+    #[test]
+    fn a_batch_that_is_larger_than_all_room_fits() {
+        let mut numbered = Numbered::<u32>::default();
+        numbered.begin(100, 10);
+        for n in 0..100 {
+            numbered.number(&n.to_string());
+        }
+        numbered.begin(100, 10);
+        assert_eq!(numbered.numbers.len(), 0);
     }
 
     #[test]

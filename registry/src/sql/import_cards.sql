@@ -6,7 +6,7 @@ WITH file AS (
     SELECT t.card_id, t.state, t.valid_from, t.valid_until,
            string_to_array(t.zones, ' ') AS zones, t.in_force_from,
            CASE WHEN t.says_schedule THEN t.schedule_id ELSE a.schedule_id END AS schedule_id,
-           coalesce(a.version, 1) AS version
+           coalesce(a.version, 1) AS version, a.version IS NOT NULL AS there
     FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[],
                 $6::timestamptz[], $7::boolean[], $8::text[])
          AS t (card_id, state, valid_from, valid_until, zones, in_force_from, says_schedule,
@@ -40,7 +40,8 @@ WITH file AS (
     ORDER BY card_id
     ON CONFLICT (card_id) DO UPDATE
     SET zones = excluded.zones, schedule_id = excluded.schedule_id
-    WHERE a.version = excluded.version
+    -- What was not there then has been made by somebody else since, at version 1, too.
+    WHERE a.version = excluded.version AND a.card_id IN (SELECT card_id FROM file WHERE there)
     RETURNING a.card_id
 )
 SELECT count(*) FILTER (WHERE added) AS added,

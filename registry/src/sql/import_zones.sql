@@ -13,7 +13,7 @@ WITH file AS (
            CASE WHEN f.says_lockout THEN f.within_ms ELSE z.lockout_within_ms END
                AS lockout_within_ms,
            CASE WHEN f.says_lockout THEN f.for_ms ELSE z.lockout_for_ms END AS lockout_for_ms,
-           coalesce(z.version, 1) AS version
+           coalesce(z.version, 1) AS version, z.version IS NOT NULL AS there
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::integer[],
                 $7::boolean[], $8::integer[], $9::integer[], $10::integer[])
          AS f (zone_id, name, mode, antipassback, two_way, timed_ms, says_lockout, denials,
@@ -33,7 +33,9 @@ WITH file AS (
 ), written AS (
     INSERT INTO zone AS z (zone_id, name, mode, antipassback, antipassback_two_way,
         antipassback_timed_ms, lockout_denials, lockout_within_ms, lockout_for_ms, version)
-    SELECT * FROM differing
+    SELECT zone_id, name, mode, antipassback, antipassback_two_way, antipassback_timed_ms,
+           lockout_denials, lockout_within_ms, lockout_for_ms, version
+    FROM differing
     ORDER BY zone_id
     ON CONFLICT (zone_id) DO UPDATE
     SET name = excluded.name, mode = excluded.mode, antipassback = excluded.antipassback,
@@ -41,7 +43,8 @@ WITH file AS (
         antipassback_timed_ms = excluded.antipassback_timed_ms,
         lockout_denials = excluded.lockout_denials,
         lockout_within_ms = excluded.lockout_within_ms, lockout_for_ms = excluded.lockout_for_ms
-    WHERE z.version = excluded.version
+    -- What was not there then has been made by somebody else since, at version 1, too.
+    WHERE z.version = excluded.version AND z.zone_id IN (SELECT zone_id FROM file WHERE there)
     -- A row that this statement inserted has no xmax; one that it updated had to lock it first.
     RETURNING z.xmax = 0 AS added
 )
