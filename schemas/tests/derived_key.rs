@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use schemas::{
-    Millis, Nonce, Submission, TerminalCounter, command_id, dead_letter_id, derive_event_id,
-    parse_key,
+    Millis, Nonce, Submission, TerminalCounter, command_id, dead_letter_id, decision_id,
+    derive_event_id, parse_key,
 };
 use serde_json::Value;
 
@@ -19,6 +19,10 @@ fn published_vectors() {
     for vector in vectors["command_id"].as_array().unwrap() {
         let event = parse_key("event_id", vector["event_id"].as_str().unwrap()).unwrap();
         assert_eq!(command_id(event).to_string(), vector["command_id"].as_str().unwrap());
+    }
+    for vector in vectors["decision_id"].as_array().unwrap() {
+        let event = vector["event_id"].as_str().unwrap().parse().unwrap();
+        assert_eq!(decision_id(event).to_string(), vector["decision_id"].as_str().unwrap());
     }
     for vector in vectors["dead_letter_id"].as_array().unwrap() {
         let topic = parse_key("topic_id", vector["topic_id"].as_str().unwrap()).unwrap();

@@ -145,7 +145,8 @@ async fn committed_and_never_told_so_it_is_found_in_the_table() -> Result<()> {
     let swipes = [live(CARD, "t-hall", 0)];
     let sent = world.log.publish_swipes(&swipes);
     let (lost, sent) = tokio::join!(proxy.lose_a_commit_reply(), sent);
-    (lost?, sent?);
+    lost?;
+    sent?;
     consumer.says("a commit whose reply was lost had landed").await?;
     assert_eq!(world.decisions_are_whole().await?.len(), 1, "{}", consumer.said());
     Ok(())
