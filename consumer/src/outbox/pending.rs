@@ -112,9 +112,9 @@ impl Pending {
         self.acknowledged.len()
     }
 
-    /// The same, for whoever deletes their rows now.
-    pub(super) fn take_deletable(&mut self) -> Vec<Place> {
-        std::mem::take(&mut self.acknowledged)
+    /// The first of them, for whoever deletes their rows now.
+    pub(super) fn take_deletable(&mut self, max: usize) -> Vec<Place> {
+        self.acknowledged.drain(..self.acknowledged.len().min(max)).collect()
     }
 
     /// Their rows are gone, or not.
@@ -225,7 +225,7 @@ mod tests {
             pending.sent(place);
             pending.acknowledged(place);
         }
-        let places = pending.take_deletable();
+        let places = pending.take_deletable(10);
         pending.deleted(places, true);
         pending.hand_over(entry(10));
         assert_eq!(pending.len(), 0);
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!((pending.sent_count(), offsets(&pending)), (0, vec![1, 3]));
         pending.looks(&HashMap::new());
         assert_eq!((pending.len(), pending.deletable()), (1, 1), "that row is still to be deleted");
-        let places = pending.take_deletable();
+        let places = pending.take_deletable(10);
         pending.deleted(places, false);
         assert_eq!((pending.len(), pending.deletable()), (1, 1));
     }

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
 const DELETE_AFTER: Duration = Duration::from_millis(50);
 /// Rows that are deleted without waiting for others.
 const DELETE_AT_ONCE: usize = 500;
+/// Rows that are deleted at once, at most: so many go through in the time that an errand has.
+const DELETE_MAX: usize = 5_000;
 /// Between two complaints about Kafka, and until it counts as mended.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(20);
 /// Rows of one partition that one look brings at most.
@@ -241,7 +243,7 @@ impl Worker {
                 looks.clear();
             }
         }
-        let delete = self.pending.take_deletable();
+        let delete = self.pending.take_deletable(DELETE_MAX);
         if delete.is_empty() && looks.is_empty() {
             // Nothing to try again: the next one is due when it is due.
             self.failed = 0;

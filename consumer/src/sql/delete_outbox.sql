@@ -1,4 +1,13 @@
--- Whoever it is: what Kafka has is not to be published again.
-DELETE FROM outbox o
-USING unnest($1::int[], $2::bigint[], $3::text[]) AS k (log_partition, log_offset, kind)
-WHERE (o.log_partition, o.log_offset, o.kind) = (k.log_partition, k.log_offset, k.kind)
+-- Whoever it is: what Kafka has is not to be published again. Row by row by the index (OFFSET 0 keeps
+-- the planner to it): after a vacuum the table is estimated to be empty, and then it would be read
+-- whole, for each key.
+DELETE FROM outbox
+WHERE ctid = ANY (ARRAY(
+    SELECT o.ctid
+    FROM unnest($1::int[], $2::bigint[], $3::text[]) AS k (log_partition, log_offset, kind)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM outbox
+        WHERE (outbox.log_partition, outbox.log_offset, outbox.kind)
+              = (k.log_partition, k.log_offset, k.kind)
+        OFFSET 0
+    ) AS o))

@@ -36,6 +36,7 @@ impl Connector {
         // The server must end what we have given up, and never wait longer than we do. All our
         // joins are of a batch's keys with a large table: by the index, whatever the statistics of
         // a day that has just been made say. A hash of a whole day a batch is what they lead to.
+        // (Which side comes first, the statements say themselves, with LATERAL and OFFSET 0.)
         let timeout_ms = settings.batch.timeout_ms;
         let limits = format!(
             "SET statement_timeout = {timeout_ms}; \

@@ -85,7 +85,10 @@ impl Transaction<'_> {
         let sql = format!(
             "SELECT k.number, a.event_id, a.log_offset, {PAYLOAD} \
              FROM unnest($1::timestamptz[], $2::text[]) WITH ORDINALITY \
-             AS k (occurred_at, card_id, number) JOIN {leaf} a USING (occurred_at, card_id)"
+             AS k (occurred_at, card_id, number) CROSS JOIN LATERAL (\
+                 SELECT * FROM {leaf} WHERE occurred_at = k.occurred_at AND card_id = k.card_id \
+                 OFFSET 0\
+             ) AS a"
         );
         let statement = self
             .inner

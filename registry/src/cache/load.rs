@@ -1,5 +1,7 @@
 //! Into the cache: the clock first, the rows second.
 
+use std::time::Instant;
+
 use access::{
     Antipassback, CardState, Credential, Enforcement, Lockout, Schedule, ScheduleDefinition,
     ScheduleNumber, ZoneMode, ZoneRules,
@@ -44,6 +46,7 @@ struct ScheduleRow {
 impl Cache {
     /// Reads the clock, and forgets what has changed since the one that the contents stand for.
     pub(super) async fn read_clock(&mut self, client: &impl GenericClient) -> Result<(), Error> {
+        self.read_at = Some(Instant::now());
         let sql = "SELECT version, changed_at FROM permission_clock";
         let row = client.query_one(sql, &[]).await?;
         let clock = Clock { version: row.get(0), changed_at: row.get::<_, Timestamptz>(1).0 };

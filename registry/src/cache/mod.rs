@@ -5,6 +5,7 @@ mod numbered;
 mod spans;
 
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 use access::{Credential, Schedule, ScheduleNumber, ZoneNumber, ZoneRules};
 use schemas::{Direction, Millis};
@@ -35,6 +36,8 @@ pub struct Cache {
     tracking: bool,
     cards_max: usize,
     loads: Loads,
+    /// When the clock was read last.
+    read_at: Option<Instant>,
 }
 
 /// How much was loaded so far: names that were asked for, known to the database or not.
@@ -66,7 +69,7 @@ pub struct Slot(u32);
 /// How well a cache must know the clock before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// As it was at the last load: the seal will tell whether that still holds.
+    /// As it was at a look a moment ago: the seal will tell whether that still holds.
     Optimistic,
     /// As it is now: the caller holds the permission lock.
     Current,
@@ -107,6 +110,9 @@ struct Terminal {
 /// Terminals are few (thousands), and so are zones and schedules; beyond this many names, most of
 /// them unknown, room is made.
 const SHARED_MAX: usize = 100_000;
+/// A clock that was looked at so long ago is looked at again, which costs less than to decide with
+/// one that has moved meanwhile.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// Where a zone is not registered (any more), or was not then.
 static NO_RULES: ZoneRules = ZoneRules {
     mode: access::ZoneMode::Normal,
@@ -132,6 +138,7 @@ impl Cache {
             tracking: false,
             cards_max: cards_max.get(),
             loads: Loads::default(),
+            read_at: None,
         }
     }
 
@@ -204,7 +211,7 @@ impl Cache {
     }
 
     /// Loads what the cache lacks of `cards` and `terminals`, and what they name. Asks Postgres
-    /// nothing if it has all and `freshness` allows it.
+    /// nothing if it has all, has looked at the clock a moment ago, and `freshness` allows it.
     ///
     /// # Errors
     /// Postgres' own, and [`Error::Unreadable`] for a row this program does not understand.
@@ -219,7 +226,8 @@ impl Cache {
             && !self.shared_missing
             && cards.clone().all(|slot| self.cards.get(slot).is_some())
             && terminals.clone().all(|slot| self.terminals.get(slot).is_some());
-        if complete && freshness == Freshness::Optimistic {
+        let looked = self.read_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN_AFTER);
+        if complete && looked && freshness == Freshness::Optimistic {
             return Ok(());
         }
         self.read_clock(client).await?;
