@@ -77,7 +77,7 @@ pub enum Command {
     /// The days of access_log
     #[command(subcommand)]
     Partitions(Partitions),
-    /// Hold the log against the tables: has every event exactly one outcome, and the right one?
+    /// Hold the log against the tables: has every event exactly one outcome, as it was sent?
     #[command(after_help = VERIFY, after_long_help = VERIFY)]
     Verify(Verify),
 }

@@ -12,7 +12,7 @@ use crate::output::Table;
 /// The proof, or what speaks against it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Whether every event that was applied has exactly one outcome, and the right one, and log,
+    /// Whether every event that was applied has exactly one outcome, as it was sent, and log,
     /// seals and tables say the same.
     pub ok: bool,
     /// The log's topic.
