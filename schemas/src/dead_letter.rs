@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::headers::dlq;
+
 /// The headers that a record of `gatelog.swipes.dlq.v1` has besides its original ones; key and
 /// value are the original bytes.
 ///
@@ -74,6 +76,26 @@ pub enum Reason {
     WrongPartition,
     /// No such terminal is registered.
     UnknownTerminal,
+    /// Postgres refused its row, and would again.
+    BadRow,
+}
+
+impl DeadLetterHeaders {
+    /// As record headers, each with its name.
+    pub fn to_headers(&self) -> [(&'static str, String); 10] {
+        [
+            (dlq::TOPIC, self.topic.clone()),
+            (dlq::PARTITION, self.partition.to_string()),
+            (dlq::OFFSET, self.offset.to_string()),
+            (dlq::GROUP, self.group.clone()),
+            (dlq::DELIVERY_COUNT, self.delivery_count.to_string()),
+            (dlq::MESSAGE, self.message.clone()),
+            (dlq::ID, self.id.to_string()),
+            (dlq::STAGE, self.stage.as_str().to_owned()),
+            (dlq::REASON, self.reason.as_str().to_owned()),
+            (dlq::REPLAY_COUNT, self.replay_count.to_string()),
+        ]
+    }
 }
 
 impl Stage {
@@ -88,6 +110,24 @@ impl Stage {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Undecodable,
+        Self::UnknownType,
+        Self::Oversize,
+        Self::OccurredAtOutOfRange,
+        Self::WrongKey,
+        Self::WrongPartition,
+        Self::UnknownTerminal,
+        Self::BadRow,
+    ];
+
+    /// Whether waiting may heal it, without anybody looking at the event: somebody registers the
+    /// terminal, or the day of an event from a fast clock comes.
+    pub const fn heals(self) -> bool {
+        matches!(self, Self::UnknownTerminal | Self::OccurredAtOutOfRange)
+    }
+
     /// The word in headers and tables.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -98,6 +138,7 @@ impl Reason {
             Self::WrongKey => "wrong_key",
             Self::WrongPartition => "wrong_partition",
             Self::UnknownTerminal => "unknown_terminal",
+            Self::BadRow => "bad_row",
         }
     }
 
@@ -105,6 +146,7 @@ impl Reason {
     pub const fn stage(self) -> Stage {
         match self {
             Self::UnknownTerminal => Stage::Decide,
+            Self::BadRow => Stage::Store,
             _ => Stage::Decode,
         }
     }
