@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::claim::{Claimer, Granted};
-use crate::error::{Class, Error};
+use crate::error::Error;
 use crate::position::Position;
 
 /// Why partitions are claimed.
@@ -169,7 +169,7 @@ async fn persist(
             }
             Err(error) => error,
         };
-        if error.class() == Class::Bug {
+        if !error.passes() {
             return Err(error);
         }
         failures += 1;

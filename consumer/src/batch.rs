@@ -49,6 +49,12 @@ impl Batch {
             }
         };
         for chunk in &chunks {
+            for claim in chunk.wakes() {
+                // Where its next record would stand, if one came.
+                if let Some(next) = held.get(claim).map(|before| before.open.next_offset) {
+                    extend(*claim, next, next, None);
+                }
+            }
             for (claim, gap) in chunk.gaps() {
                 extend(*claim, gap.first, gap.end, Some(*gap));
             }

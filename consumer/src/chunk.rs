@@ -33,12 +33,21 @@ pub(crate) struct Record {
 /// A header as it was sent.
 pub(crate) type Header<'r> = (&'r [u8], Option<&'r [u8]>);
 
+/// A record that was kept, and is read back.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) published_at: Option<Millis>,
+}
+
 #[derive(Debug)]
 enum Source {
     /// The process has one consumer, which lives as long as it.
     Kafka(BorrowedMessage<'static>),
-    #[cfg(test)]
-    Parts { key: Option<Vec<u8>>, value: Option<Vec<u8>>, headers: Vec<(String, Vec<u8>)> },
+    /// It waited in its lane.
+    Kept(Box<Kept>),
 }
 
 /// A few thousand records of any partitions of one writer, in the order they came in.
@@ -47,6 +56,7 @@ pub(crate) struct Chunk {
     records: Vec<Record>,
     bytes: usize,
     gaps: Vec<(Claim, Gap)>,
+    wakes: Vec<Claim>,
 }
 
 /// Records a chunk holds at most.
@@ -58,16 +68,17 @@ const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 impl Chunk {
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.gaps.is_empty()
+        self.records.is_empty() && self.gaps.is_empty() && self.wakes.is_empty()
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.records.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// Whether its last record was published less than so many ms ago.
+    /// Whether its last record, if it has any, was published less than so many ms ago.
     pub(crate) fn is_younger_than(&self, ms: u64) -> bool {
-        let published_at = self.records.last().and_then(Record::published_at);
+        let Some(last) = self.records.last() else { return true };
+        let published_at = last.published_at();
         published_at.is_some_and(|at| {
             let age_ms = Millis::now().unix_ms().saturating_sub(at.unix_ms());
             u64::try_from(age_ms).unwrap_or_default() < ms
@@ -94,6 +105,15 @@ impl Chunk {
         self.gaps.push((claim, gap));
     }
 
+    /// Partitions whose lanes are to be looked after, whether or not anything new comes.
+    pub(crate) fn wakes(&self) -> &[Claim] {
+        &self.wakes
+    }
+
+    pub(crate) fn push_wake(&mut self, claim: Claim) {
+        self.wakes.push(claim);
+    }
+
     pub(crate) fn push(&mut self, claim: Claim, message: BorrowedMessage<'static>) {
         if self.records.capacity() == 0 {
             self.records.reserve_exact(RECORDS_MAX);
@@ -113,13 +133,24 @@ impl Chunk {
         value: Option<&[u8]>,
         headers: &[(&str, &[u8])],
     ) {
-        let headers = headers.iter().map(|(name, v)| ((*name).to_owned(), v.to_vec())).collect();
+        let headers =
+            headers.iter().map(|(name, v)| (name.as_bytes().to_vec(), Some(v.to_vec()))).collect();
         let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
-        self.records.push(Record { claim, offset, source: Source::Parts { key, value, headers } });
+        let kept = Kept { key, value, headers, published_at: None };
+        self.records.push(Record::kept(claim, offset, kept));
     }
 }
 
 impl Record {
+    pub(crate) fn kept(claim: Claim, offset: i64, kept: Kept) -> Self {
+        Self { claim, offset, source: Source::Kept(Box::new(kept)) }
+    }
+
+    /// Whether it comes from a lane, and not from the log.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.source, Source::Kept(_))
+    }
+
     pub(crate) fn claim(&self) -> Claim {
         self.claim
     }
@@ -132,24 +163,21 @@ impl Record {
     pub(crate) fn published_at(&self) -> Option<Millis> {
         match &self.source {
             Source::Kafka(message) => message.timestamp().to_millis().map(Millis::from_unix_ms),
-            #[cfg(test)]
-            Source::Parts { .. } => None,
+            Source::Kept(kept) => kept.published_at,
         }
     }
 
     pub(crate) fn key(&self) -> Option<&[u8]> {
         match &self.source {
             Source::Kafka(message) => message.key(),
-            #[cfg(test)]
-            Source::Parts { key, .. } => key.as_deref(),
+            Source::Kept(kept) => kept.key.as_deref(),
         }
     }
 
     pub(crate) fn value(&self) -> Option<&[u8]> {
         match &self.source {
             Source::Kafka(message) => message.payload(),
-            #[cfg(test)]
-            Source::Parts { value, .. } => value.as_deref(),
+            Source::Kept(kept) => kept.value.as_deref(),
         }
     }
 
@@ -161,9 +189,8 @@ impl Record {
     pub(crate) fn headers(&self) -> Option<Vec<Header<'_>>> {
         match &self.source {
             Source::Kafka(message) => headers_of(message),
-            #[cfg(test)]
-            Source::Parts { headers, .. } => {
-                Some(headers.iter().map(|(n, v)| (n.as_bytes(), Some(&v[..]))).collect())
+            Source::Kept(kept) => {
+                Some(kept.headers.iter().map(|(n, v)| (&n[..], v.as_deref())).collect())
             }
         }
     }

@@ -22,6 +22,8 @@ use crate::store::{self, Connector};
 pub(crate) struct Granted {
     pub(crate) claim: Claim,
     pub(crate) progress: Progress,
+    /// Whether events wait in its lanes.
+    pub(crate) has_lanes: bool,
 }
 
 /// Takes claims.
@@ -69,7 +71,8 @@ impl Claimer {
         }
         let granted = rows.iter().map(|row| {
             let claim = Claim { partition: row.get(0), owner };
-            Ok(Granted { claim, progress: Progress::read(row)? })
+            let has_lanes = row.get::<_, i64>("parked") > 0;
+            Ok(Granted { claim, progress: Progress::read(row)?, has_lanes })
         });
         granted.collect()
     }

@@ -2,7 +2,7 @@
 
 use access::{Read, Request, ZoneNumber};
 use registry::{AsOf, Cache, Resolved};
-use schemas::{DeadLetterReason, DenialReason, Millis, Mode, Reasons};
+use schemas::{DenialReason, Millis, Mode, Reasons};
 
 use crate::decode::{Cause, Event};
 use crate::tracks::Tracks;
@@ -71,10 +71,8 @@ pub(crate) fn resolve<'c>(
     let live_at = liveness.live_at(event);
     let occurred_at = event.swipe.occurred_at;
     let as_of = live_at.map_or(AsOf::Moment(occurred_at), |_| AsOf::Now);
-    let resolved = cache.resolve(event.card, event.terminal, as_of).ok_or_else(|| {
-        let message = "terminal_id: no such terminal is registered";
-        Cause::new(DeadLetterReason::UnknownTerminal, message)
-    })?;
+    let resolved = cache.resolve(event.card, event.terminal, as_of);
+    let resolved = resolved.ok_or_else(Cause::unknown_terminal)?;
     let at = live_at.unwrap_or(occurred_at);
     let ahead = at.unix_ms().saturating_sub(liveness.now.unix_ms()) > liveness.skew_ms;
     Ok(Case { resolved, live_at, at, ahead })

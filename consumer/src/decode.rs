@@ -23,6 +23,10 @@ pub(crate) struct Cause {
     pub(crate) reason: DeadLetterReason,
     /// In words; never quotes the card.
     pub(crate) message: String,
+    /// What Postgres said, where it was Postgres.
+    pub(crate) sqlstate: Option<String>,
+    /// How often it was tried.
+    pub(crate) tries: u32,
 }
 
 /// A record that cannot be applied.
@@ -50,13 +54,13 @@ impl Event<'_> {
     /// never opens a door.
     pub(crate) fn is_replay(&self) -> bool {
         let headers = self.record.headers();
-        headers.is_none_or(|headers| last(&headers, headers::REPLAY).is_some())
+        headers.is_none_or(|all| all.iter().any(|(name, _)| *name == headers::REPLAY.as_bytes()))
     }
 }
 
 impl Cause {
     pub(crate) fn new(reason: DeadLetterReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), sqlstate: None, tries: 1 }
     }
 
     /// The days that are kept hold no place for it.
@@ -65,6 +69,27 @@ impl Cause {
                        `gatelog setup --keep-from` moves the oldest day, but not to one that was \
                        given up";
         Self::new(DeadLetterReason::OccurredAtOutOfRange, message)
+    }
+
+    /// Nobody has registered the terminal.
+    pub(crate) fn unknown_terminal() -> Self {
+        let message = "terminal_id: no such terminal is registered";
+        Self::new(DeadLetterReason::UnknownTerminal, message)
+    }
+
+    /// Postgres refuses its row.
+    pub(crate) fn bad_row(sqlstate: &str, said: &str) -> Self {
+        let message = format!("Postgres refuses the row: {said} (SQLSTATE {sqlstate})");
+        let sqlstate = Some(sqlstate.to_owned());
+        Self { sqlstate, ..Self::new(DeadLetterReason::BadRow, message) }
+    }
+
+    /// Postgres has refused the rows of its terminal, one after the other.
+    pub(crate) fn quarantined(sqlstate: &str) -> Self {
+        let message = "Postgres has refused three rows of this terminal in a row: its events are \
+                       not tried until its registration changes";
+        let sqlstate = Some(sqlstate.to_owned());
+        Self { sqlstate, ..Self::new(DeadLetterReason::BadRow, message) }
     }
 
     /// Its dead letter stands, and says why.

@@ -86,6 +86,19 @@ pub enum Error {
         /// What this program needs.
         needed: u32,
     },
+    /// Postgres refuses rows for one reason, from everywhere: it is the table, not the events.
+    #[error(
+        "Postgres refuses rows of many terminals and cards for one reason (SQLSTATE {sqlstate}): that \
+         is the table's fault, so nothing is given up; look at what was changed last (a constraint, a \
+         trigger, a column), this goes on by itself when it is mended"
+    )]
+    Systemic {
+        /// What Postgres says.
+        sqlstate: String,
+    },
+    /// Postgres refuses a batch for a row, but no row of it alone.
+    #[error("Postgres refuses a batch, but none of its events alone: {0}")]
+    NotIsolated(#[source] Box<Error>),
     /// Something that cannot be, if this program is right.
     #[error("bug: {0}")]
     Bug(String),
@@ -117,6 +130,8 @@ pub(crate) enum Class {
     Contention,
     /// A row stands where the probe saw none: probe everything, once.
     KeyTaken,
+    /// One of the rows is refused, and would be again: the others must not wait for it.
+    BadRow,
     /// Anything that is not known to pass: stop and say so, never skip an event.
     Bug,
 }
@@ -132,6 +147,21 @@ impl Error {
         move |source| Self::Kafka { doing, source }
     }
 
+    /// What Postgres itself said, if it said anything.
+    pub(crate) fn db_error(&self) -> Option<&tokio_postgres::error::DbError> {
+        match self {
+            Self::Postgres { source, .. } | Self::Registry(registry::Error::Postgres(source)) => {
+                source.as_db_error()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether waiting mends it, by itself or by others.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self.class(), Class::Outage | Class::Contention)
+    }
+
     pub(crate) fn class(&self) -> Class {
         match self {
             // A day was dropped since its probe was prepared.
@@ -143,7 +173,9 @@ impl Error {
             Self::Postgres { source, .. } | Self::Registry(registry::Error::Postgres(source)) => {
                 class(source)
             }
+            Self::NotIsolated(_) => Class::BadRow,
             Self::BatchTimeout(_)
+            | Self::Systemic { .. }
             | Self::Unreachable(_)
             | Self::Kafka { .. }
             | Self::NoTopic(_)
@@ -180,6 +212,7 @@ fn class(error: &tokio_postgres::Error) -> Class {
         _ if state.code() == OUTSIDE_KEPT_DAYS => Class::Contention,
         _ => match &state.code()[..2] {
             "08" | "28" | "53" | "57" | "58" => Class::Outage,
+            "22" | "23" | "54" => Class::BadRow,
             _ => Class::Bug,
         },
     }

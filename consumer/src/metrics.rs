@@ -7,6 +7,7 @@ use registry::Loads;
 use schemas::{DenialReason, Millis};
 use telemetry::optimistic_lock::OptimisticLock;
 
+use crate::decode::Refusal;
 use crate::error::Error;
 use crate::store::Sorted;
 
@@ -32,6 +33,12 @@ pub(crate) struct Metrics {
     pub(crate) optimistic_lock: OptimisticLock,
     /// What was loaded into the writers' caches of permissions, by kind.
     pub(crate) permission_loads: IntCounterVec,
+    /// Events that were given up, by reason.
+    dead_letters: IntCounterVec,
+    /// Events that came to wait in lanes.
+    parked: IntCounter,
+    /// Terminals whose events are given up at once; each writer finds out for itself.
+    pub(crate) quarantined: IntGauge,
     /// Claims that were found to be lost.
     pub(crate) claims_lost: IntCounter,
     /// Partitions this member has claimed.
@@ -95,6 +102,17 @@ impl Metrics {
                 "Cards, terminals, zones and schedules loaded into the writers' caches.",
                 &["kind"],
             )?,
+            dead_letters: make.counters(
+                "dead_letters_total",
+                "Events that were given up, by reason.",
+                &["reason"],
+            )?,
+            parked: make.counter("parked_total", "Events that came to wait in lanes.")?,
+            quarantined: {
+                let help = "Terminals whose events are given up at once; each writer finds out \
+                            for itself.";
+                make.register(IntGauge::with_opts(make.opts("quarantined_terminals", help))?)?
+            },
             claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
             partitions: {
                 let opts = make.opts("claimed_partitions", "Partitions this member has claimed.");
@@ -141,12 +159,16 @@ impl Metrics {
     }
 
     /// Counts a committed transaction: what was sorted, and what was refused before.
-    pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>, refused: usize) {
+    pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>, refused: &[Refusal<'_>]) {
+        for refusal in sorted.dead.iter().chain(refused) {
+            self.dead_letters.with_label_values(&[refusal.cause.reason.as_str()]).inc();
+        }
+        self.parked.inc_by(sorted.parked.len() as u64);
         for (outcome, count) in [
             ("row", sorted.rows.len()),
             ("collision", sorted.collisions.len()),
             ("duplicate", sorted.duplicates.len()),
-            ("dead_letter", sorted.dead.len() + refused),
+            ("dead_letter", sorted.dead.len() + refused.len()),
         ] {
             if count > 0 {
                 self.events.with_label_values(&[outcome]).inc_by(count as u64);

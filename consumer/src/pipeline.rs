@@ -1,49 +1,64 @@
 //! The data path of one batch:
 //!
 //! ```text
-//!                                                       ┌──── the clock moved: once more, ──────┐
-//!                                                       ▼     under the lock                    │
-//! records → decode → days → ┌ begin · fence · seals · probe · judge · sort → COPY · totals · clock ┐ → commit → outbox
+//!                                                     ┌──── the clock moved: once more, ──────┐
+//!                                                     ▼     under the lock                    │
+//! records → decode → days → ┌ begin · fence · seals · lanes · probe · judge · sort → COPY · totals · clock ┐ → commit → outbox
 //!              └─ refused ──┴──────────────→ dead letters ────────────────────────────────────────┘
 //! ```
 //!
 //! What is judged is judged inside the transaction, in log order; nothing of it is kept if the
-//! transaction is not. What depends on permissions comes last, behind a savepoint.
+//! transaction is not. What depends on permissions comes last, behind a savepoint: there a batch
+//! goes back to when the clock has moved, and when Postgres refuses a row, to find out which.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use registry::{Cache, Freshness, Slot};
-use schemas::{DeadLetterReason, Millis};
+use schemas::Millis;
 use telemetry::optimistic_lock::FailureReason;
 
 use crate::batch::{Batch, Part};
 use crate::chunk::Claim;
 use crate::claims::{Claims, Loss};
 use crate::decide::{Liveness, resolve};
-use crate::decode::{Cause, Event, Refusal, decode};
-use crate::error::Error;
+use crate::decode::{Cause, Event, Refusal};
+use crate::error::{Class, Error};
 use crate::fault::{after, step};
 use crate::fold::Standing;
+use crate::intake::{Decoded, Waiting, set_aside};
+use crate::lanes;
 use crate::metrics::Metrics;
 use crate::outbox::{self, Entry};
-use crate::progress::Told;
-use crate::settings::Decision;
+use crate::quarantine::Quarantine;
+use crate::replays::Replays;
+use crate::settings::{Decision, Settings};
 use crate::start::{AskKafka, Log};
-use crate::store::{Declined, Fence, Fenced, Known, Share, Sorted, Store, Transaction};
+use crate::store::{Declined, Fence, Fenced, Known, Origin, Share, Sorted, Store, Transaction};
+use crate::systemic::Recent;
 use crate::tracks::Tracks;
 
 /// What a writer needs besides its connection.
 pub(crate) struct Pipeline {
     pub(crate) cache: Cache,
     pub(crate) decision: Decision,
+    pub(crate) lanes: lanes::Limits,
     /// The log that the database is pinned to.
     pub(crate) log: Log,
+    /// The log, as its dead letters name it.
+    pub(crate) origin: Origin,
+    /// This process, as its actions name it.
+    pub(crate) member: String,
     pub(crate) metrics: Metrics,
     /// Probe also what the partition's latest event says cannot be there: it was, once.
     pub(crate) probe_everything: bool,
     /// Asks Kafka whether it still is that log.
     pub(crate) kafka: AskKafka,
+    pub(crate) quarantine: Quarantine,
+    pub(crate) recent: Recent,
+    /// Since rows were last refused from everywhere, until a batch is committed.
+    pub(crate) suspects_the_table: bool,
 }
 
 /// How one try of a transaction ended, if Postgres refused nothing.
@@ -55,48 +70,64 @@ enum Try {
 /// What decisions on permissions count as in the metrics of optimistic locking.
 const DECIDE: &str = "decide";
 
-/// The records of a batch, read.
-#[derive(Default)]
-struct Decoded<'b> {
-    events: Vec<Event<'b>>,
-    /// Events of days that are not kept.
-    outside: Vec<Event<'b>>,
-    dead: Vec<Refusal<'b>>,
-    told: Told,
-}
-
 /// A batch that has passed the fence, and what stands in its way.
-struct Undecided<'e, 'a> {
-    batch: &'e Batch,
-    events: &'e [Event<'a>],
+pub(crate) struct Undecided<'e, 'a> {
+    pub(crate) batch: &'e Batch,
+    pub(crate) waiting: &'e Waiting,
+    /// In log order: those of lanes come before the batch's own.
+    pub(crate) events: &'e [Event<'a>],
     /// Events of days that are not kept.
-    outside: &'e [Event<'a>],
+    pub(crate) outside: &'e [Event<'a>],
+    /// What was refused for what it is, and has its dead letter.
+    pub(crate) refused: &'e [Refusal<'a>],
+    /// The same of lanes, without one yet.
+    pub(crate) refused_in_lanes: &'e [Refusal<'a>],
     /// Offsets that have their dead letter.
-    settled: HashSet<(i32, i64)>,
-    standing: Standing,
+    pub(crate) settled: &'e HashSet<(i32, i64)>,
+    pub(crate) standing: &'e Standing,
+    pub(crate) replays: &'e Replays,
 }
 
-/// A batch that is decided and written, and what is to be published once it is committed.
-struct Decided<'e, 'a> {
+/// A batch that is decided and written, and what is to be done once it is committed.
+pub(crate) struct Decided<'e, 'a> {
     sorted: Sorted<'e, 'a>,
     entries: Vec<Entry>,
+    lanes: lanes::Lanes,
 }
 
+/// Why events of a batch are given up whose rows Postgres refuses; by their places.
+pub(crate) type Bad = HashMap<(i32, i64), Cause>;
+
 impl Pipeline {
-    pub(crate) fn new(decision: Decision, log: Log, metrics: Metrics, kafka: AskKafka) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        log: Log,
+        member: &str,
+        metrics: Metrics,
+        kafka: AskKafka,
+    ) -> Self {
+        let decision = settings.decision.clone();
         let cards_max = NonZeroUsize::new(decision.cached_cards_max).unwrap_or(NonZeroUsize::MIN);
+        let (topic, group) = (settings.topic.swipes.clone(), settings.group.id.clone());
         Self {
             cache: Cache::new(cards_max),
             decision,
+            lanes: settings.lanes.clone(),
+            origin: Origin { log_id: log.log_id, topic, group },
             log,
+            member: format!("consumer {member}"),
             metrics,
             probe_everything: false,
             kafka,
+            quarantine: Quarantine::default(),
+            recent: Recent::default(),
+            suspects_the_table: false,
         }
     }
 
     /// Applies a batch, or what of it is still ours: afterwards each of its offsets has its
-    /// outcome, by us or by whoever took the partition over. What is to be published now.
+    /// outcome or waits in a lane, by us or by whoever took the partition over. What is to be
+    /// published now.
     pub(crate) async fn apply(
         &mut self,
         batch: &mut Batch,
@@ -123,53 +154,108 @@ impl Pipeline {
         let days = events.iter().map(|event| event.swipe.occurred_at.unix_day());
         step("days", store.ensure_days(days)).await?;
 
+        let window = store.window(Millis::now());
         let mut transaction = step("begin", store.begin()).await?;
         let settled = transaction.standing_dead(batch).await?;
         set_aside(&mut events, &settled, &mut dead);
         events.iter().for_each(|event| told.goes_through(event));
         dead.iter().for_each(|refusal| told.refused(refusal.record));
         let shares: Vec<Share<'_>> = batch.parts().map(|part| told.share(part)).collect();
-        if let Fenced::Stopped(stopped) = step("fence", transaction.fence(&shares)).await? {
-            return Ok(Try::Stopped(stopped));
-        }
-        step("refused", transaction.insert_dead(&dead, self.log.log_id)).await?;
+        let ahead = match step("fence", transaction.fence(&shares)).await? {
+            Fenced::Through(ahead) => ahead,
+            Fenced::Stopped(stopped) => return Ok(Try::Stopped(stopped)),
+        };
+        step("refused", transaction.insert_dead(&dead, &self.origin)).await?;
         step("gaps", transaction.insert_gaps(batch.parts())).await?;
         step("seals", transaction.insert_seals(&shares)).await?;
+        let waiting = self.waiting(&transaction, &ahead.with_lanes, batch, window);
+        let waiting = step("lanes", waiting).await?;
+        let (from_lanes, refused_in_lanes) =
+            waiting.decode(self.log.topic.partitions, &mut self.cache);
+        events.splice(..0, from_lanes);
+        let replays = match ahead.is_replaying {
+            true => Replays::find(batch.records().chain(&waiting.records)),
+            false => Replays::default(),
+        };
         let everything = self.probe_everything;
         let probed = transaction.probe(&events, batch, &self.cache, everything);
         let standing = step("probe", probed).await?;
 
-        transaction.before_the_decision().await?;
-        let undecided = Undecided { batch, events: &events, outside: &outside, settled, standing };
-        let mut retries = 0;
-        let mut decided = self.decide(&mut transaction, &undecided, Freshness::Optimistic).await?;
-        if decided.is_none() {
-            // Whoever holds the lock cannot lose a second time.
-            retries = 1;
-            self.metrics.optimistic_lock.failed(DECIDE, FailureReason::StaleData);
-            transaction.back_to_the_decision().await?;
-            step("lock", transaction.seal()).await?;
-            decided = self.decide(&mut transaction, &undecided, Freshness::Current).await?;
-        }
-        let moved = || Error::Bug("the permission clock moved under its lock".to_owned());
-        let Decided { sorted, entries } = decided.ok_or_else(moved)?;
+        let undecided = Undecided {
+            batch,
+            waiting: &waiting,
+            events: &events,
+            outside: &outside,
+            refused: &dead,
+            refused_in_lanes: &refused_in_lanes,
+            settled: &settled,
+            standing: &standing,
+            replays: &replays,
+        };
+        let decided = self.decide_to_the_end(&mut transaction, &undecided).await?;
+        let Decided { sorted, entries, lanes } = decided;
         step("commit", transaction.commit()).await?;
-        shares.iter().for_each(|share| claims.committed(share.part.claim, share.after));
+        let due = lanes.due(Millis::now(), &self.lanes);
+        for share in &shares {
+            let claim = share.part.claim;
+            claims.committed(claim, share.after);
+            claims.lanes_due_in(claim, due.get(&claim.partition).copied());
+        }
         after("noted");
-        self.metrics.optimistic_lock.done(DECIDE, retries);
-        self.metrics.applied(&sorted, dead.len());
+        self.learn(events.len(), &sorted);
+        self.metrics.applied(&sorted, &dead);
         Ok(Try::Committed(entries))
+    }
+
+    /// Decides a batch and writes what it becomes, until that holds: under the permission lock, if
+    /// the clock moved, and without the rows that Postgres refuses.
+    async fn decide_to_the_end<'e, 'a>(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        undecided: &Undecided<'e, 'a>,
+    ) -> Result<Decided<'e, 'a>, Error> {
+        transaction.before_the_decision().await?;
+        let (mut bad, mut moved) = (Bad::new(), false);
+        loop {
+            // Whoever holds the lock cannot lose a second time.
+            let freshness = if moved { Freshness::Current } else { Freshness::Optimistic };
+            match self.decide(transaction, undecided, &bad, freshness).await {
+                Ok(Some(decided)) => {
+                    let events = undecided.events.len();
+                    self.must_not_be_systemic(events, &decided.sorted.bad)?;
+                    self.metrics.optimistic_lock.done(DECIDE, u32::from(moved));
+                    return Ok(decided);
+                }
+                Ok(None) if moved => {
+                    return Err(Error::Bug("the permission clock moved under its lock".to_owned()));
+                }
+                Ok(None) => {
+                    moved = true;
+                    self.metrics.optimistic_lock.failed(DECIDE, FailureReason::StaleData);
+                    transaction.back_to_the_decision().await?;
+                }
+                Err(error) if error.class() == Class::BadRow => {
+                    transaction.back_to_the_decision().await?;
+                    self.isolate(transaction, undecided, error, &mut bad).await?;
+                }
+                Err(error) => return Err(error),
+            }
+            if moved {
+                step("lock", transaction.seal()).await?;
+            }
+        }
     }
 
     /// Decides a batch and writes what it becomes; none if the clock that it was decided with is no
     /// longer the current one.
-    async fn decide<'e, 'a>(
+    pub(crate) async fn decide<'e, 'a>(
         &mut self,
         transaction: &mut Transaction<'_>,
         undecided: &Undecided<'e, 'a>,
+        bad: &Bad,
         freshness: Freshness,
     ) -> Result<Option<Decided<'e, 'a>>, Error> {
-        let Undecided { batch, events, outside, settled, standing } = undecided;
+        let Undecided { batch, waiting, events, outside, settled, standing, .. } = *undecided;
         let cards = events.iter().map(|event| event.card);
         let terminals = events.iter().map(|event| event.terminal);
         self.cache.prepare(transaction.client(), cards, terminals, freshness).await?;
@@ -183,28 +269,43 @@ impl Pipeline {
         };
         let tracked = tracked_cards(events, &self.cache, &liveness);
         let mut tracks = transaction.tracks(&tracked, &mut self.cache).await?;
+        let mut lanes = waiting.lanes(&mut self.cache, &self.lanes);
 
-        let known = Known { cache: &self.cache, liveness, clock };
+        let known = Known {
+            cache: &self.cache,
+            liveness,
+            clock,
+            batch,
+            waited: &waiting.waited,
+            bad,
+            quarantine: &self.quarantine,
+            limits: &self.lanes,
+        };
         let (mut sorted, mut declined) =
-            Sorted::sort(events, standing.clone(), &known, &mut tracks);
+            Sorted::sort(events, standing.clone(), &known, &mut tracks, &mut lanes);
+        for refusal in undecided.refused_in_lanes {
+            sorted.left.push((refusal.record.claim().partition, refusal.record.offset()));
+            sorted.dead.push(refusal.clone());
+        }
         declined.extend(outside.iter().map(|e| Declined { event: e, cause: Cause::outside() }));
         let refused = transaction.refuse(declined, settled, batch, &self.cache, &mut sorted);
         step("judge", refused).await?;
-        sorted.conflicts.retain(|conflict| !batch.stands(conflict.at));
+        let is_news = |at| !batch.stands(at) || waiting.waited.contains_key(&at);
+        sorted.conflicts.retain(|conflict| is_news(conflict.at));
 
         let entries = outbox::decisions(&sorted, clock.version, self.decision.command_ttl_ms)?;
-        self.write(transaction, batch, &sorted, &tracks, clock.version).await?;
+        self.write(transaction, undecided, &sorted, &tracks, clock.version).await?;
         step("outbox", transaction.copy_outbox(&entries)).await?;
         let current =
             async { if sorted.open { transaction.seal().await } else { Ok(clock.version) } };
         let stands = step("clock", current).await? == clock.version;
-        Ok(stands.then_some(Decided { sorted, entries }))
+        Ok(stands.then_some(Decided { sorted, entries, lanes }))
     }
 
     async fn write(
         &self,
         transaction: &Transaction<'_>,
-        batch: &Batch,
+        undecided: &Undecided<'_, '_>,
         sorted: &Sorted<'_, '_>,
         tracks: &Tracks,
         clock: i64,
@@ -213,52 +314,33 @@ impl Pipeline {
         step("rows", transaction.copy_rows(&sorted.rows, cache, clock)).await?;
         let collisions = transaction.copy_collisions(&sorted.collisions, cache, clock);
         step("collisions", collisions).await?;
-        let read_again = batch.parts().any(Part::read_again);
+        let read_again = undecided.batch.parts().any(Part::read_again);
         let repeated = transaction.copy_duplicates(&sorted.duplicates, read_again);
         step("duplicates", repeated).await?;
         step("conflicts", transaction.insert_conflicts(&sorted.conflicts)).await?;
-        step("dead-letters", transaction.insert_dead(&sorted.dead, self.log.log_id)).await?;
+        step("dead-letters", transaction.insert_dead(&sorted.dead, &self.origin)).await?;
+        step("parked", transaction.write_lanes(sorted)).await?;
         step("card-states", transaction.save_tracks(tracks, cache)).await?;
+        let settlements = undecided.replays.settle(sorted, undecided.refused);
+        step("letters", transaction.settle(&settlements, &self.member)).await?;
         step("totals", transaction.correct_totals(sorted)).await
     }
 
-    /// Bytes to events. What lies outside the days that are kept is set aside only after a fresh
-    /// look at which days those are.
-    async fn decode<'b>(
-        &mut self,
-        batch: &'b Batch,
-        store: &mut Store,
-    ) -> Result<Decoded<'b>, Error> {
-        let count = batch.records().count();
-        self.cache.begin(count);
-        let mut decoded = Decoded { events: Vec::with_capacity(count), ..Decoded::default() };
-        for record in batch.records() {
-            match decode(record, self.log.topic.partitions, &mut self.cache) {
-                Ok(event) => {
-                    decoded.told.event(&event);
-                    decoded.events.push(event);
-                }
-                Err(cause) => {
-                    decoded.told.record(record);
-                    decoded.dead.push(Refusal { record, cause });
-                }
-            }
+    /// Takes note of how a batch's events ended, for the next ones.
+    fn learn(&mut self, events: usize, sorted: &Sorted<'_, '_>) {
+        self.suspects_the_table = false;
+        self.recent.committed(events, sorted.bad.clone());
+        if sorted.ends.is_empty() {
+            return;
         }
-        // More partitions would make every second record look misplaced: look before believing it.
-        let misplaced =
-            |refusal: &Refusal<'_>| refusal.cause.reason == DeadLetterReason::WrongPartition;
-        if decoded.dead.iter().any(misplaced) {
-            self.kafka.must_be(&self.log.topic).await?;
+        let before = self.quarantine.len() as i64;
+        for terminal in self.quarantine.learn(sorted.ends.clone()) {
+            tracing::warn!(
+                terminal,
+                "its events keep failing: they are given up at once from now on"
+            );
         }
-        let now = Millis::now();
-        let window = store.window(now);
-        if !decoded.events.iter().all(|event| window.holds(event.swipe.occurred_at)) {
-            store.refresh_window().await?;
-            let window = store.window(now);
-            (decoded.events, decoded.outside) =
-                decoded.events.into_iter().partition(|e| window.holds(e.swipe.occurred_at));
-        }
-        Ok(decoded)
+        self.metrics.quarantined.add(self.quarantine.len() as i64 - before);
     }
 
     /// Leaves out of a batch the partitions that could not be advanced.
@@ -274,6 +356,8 @@ impl Pipeline {
                     tracing::info!(partition, next, "a commit whose reply was lost had landed");
                     batch.skip_to(*partition, at);
                     claims.committed(claim, at);
+                    // What that commit has parked, nobody here knows.
+                    claims.lanes_due_in(claim, Some(Duration::ZERO));
                 }
                 Fence::Lost(loss) => {
                     self.lose(claim, loss, claims);
@@ -290,24 +374,6 @@ impl Pipeline {
         self.metrics.claims_lost.inc();
         claims.lose(claim, loss);
     }
-}
-
-/// Leaves to the dead letters what has one already: the log is being read again.
-fn set_aside<'a>(
-    events: &mut Vec<Event<'a>>,
-    settled: &HashSet<(i32, i64)>,
-    dead: &mut Vec<Refusal<'a>>,
-) {
-    if settled.is_empty() {
-        return;
-    }
-    events.retain(|event| {
-        let stands = settled.contains(&event.place());
-        if stands {
-            dead.push(Refusal { record: event.record, cause: Cause::settled() });
-        }
-        !stands
-    });
 }
 
 /// The cards whose decisions look at what they did before, each once.

@@ -49,6 +49,8 @@ pub(crate) struct Reader {
 const POLL: Duration = Duration::from_millis(100);
 /// The same while a writer's queue is full.
 const POLL_BLOCKED: Duration = Duration::from_millis(5);
+/// The same while events wait in lanes.
+const POLL_LANES: Duration = Duration::from_millis(10);
 /// How long leaving the group may take.
 const LEAVE: Duration = Duration::from_secs(3);
 /// How often the offsets that are done are told to Kafka, as a hint for lag tools.
@@ -125,6 +127,8 @@ impl Reader {
             POLL_BLOCKED
         } else if self.outlets.has_pending() {
             Duration::ZERO
+        } else if self.claims.may_have_lanes() {
+            POLL_LANES
         } else {
             POLL
         }
@@ -154,6 +158,15 @@ impl Reader {
         while let Some((claiming, granted)) = self.assignment.granted()? {
             self.start(claiming, &granted)?;
         }
+        for claim in self.claims.due_lanes() {
+            // Its writer, where it is not busy anyway.
+            if let Some(position) = self.assignment.position(claim.partition)
+                && position.claim == claim
+                && !self.outlets.is_full(position.writer)
+            {
+                self.outlets.pending(position.writer).push_wake(claim);
+            }
+        }
         for partition in self.outlets.unblock() {
             // What librdkafka had queued for it was dropped with the pause: go back to where we are.
             if let Some(offset) = self.assignment.resume(partition) {
@@ -169,7 +182,7 @@ impl Reader {
             let partition = granted.claim.partition;
             let writer = self.outlets.deal(partition);
             self.assignment.start(*granted, writer);
-            self.claims.hold(granted.claim, granted.progress);
+            self.claims.hold(granted.claim, granted.progress, granted.has_lanes);
             let next_offset = granted.progress.open.next_offset;
             debug!(partition, next_offset, "claimed");
             list.add_partition_offset(&self.topic, partition, Offset::Offset(next_offset))

@@ -93,10 +93,8 @@ async fn work(
     let kafka = AskKafka { consumer, topic: topic.clone() };
 
     let (writers_done, writers_done_seen) = watch::channel(false);
-    let pipeline = || {
-        let decision = settings.decision.clone();
-        Pipeline::new(decision, log.clone(), metrics.clone(), kafka.clone())
-    };
+    let pipeline =
+        || Pipeline::new(settings, log.clone(), connector.member(), metrics.clone(), kafka.clone());
     let (mut writers, mut senders) = (JoinSet::new(), Vec::new());
     let (outbox, handed) = Outbox::new(settings.batch.writers);
     for _ in 0..settings.batch.writers {

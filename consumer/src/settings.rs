@@ -9,6 +9,8 @@ use resilience::Backoff;
 use serde::{Deserialize, Serialize};
 use settings::{Error, Kafka, Postgres};
 
+use crate::lanes::Limits;
+
 /// The consumer's settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +27,8 @@ pub struct Settings {
     pub batch: Batch,
     /// How swipes are decided.
     pub decision: Decision,
+    /// How cards wait for what may pass.
+    pub lanes: Limits,
     /// How decisions are published.
     pub outbox: Outbox,
     /// How to wait when a server is away.
@@ -41,6 +45,8 @@ pub struct Topic {
     pub swipes: String,
     /// Topic of the live decisions and their door commands.
     pub decisions: String,
+    /// Topic of the dead letters.
+    pub dlq: String,
 }
 
 /// Membership in the consumer group.
@@ -138,6 +144,7 @@ impl Default for Topic {
         Self {
             swipes: "gatelog.swipes.v1".to_owned(),
             decisions: "gatelog.decisions.v1".to_owned(),
+            dlq: "gatelog.swipes.dlq.v1".to_owned(),
         }
     }
 }
@@ -207,16 +214,22 @@ impl settings::Settings for Settings {
         self.kafka.check()?;
         self.postgres.check()?;
         let (group, batch) = (&self.group, &self.batch);
-        let Topic { swipes, decisions } = &self.topic;
-        for (key, text) in
-            [("topic.swipes", swipes), ("topic.decisions", decisions), ("group.id", &group.id)]
-        {
+        let Topic { swipes, decisions, dlq } = &self.topic;
+        for (key, text) in [
+            ("topic.swipes", swipes),
+            ("topic.decisions", decisions),
+            ("topic.dlq", dlq),
+            ("group.id", &group.id),
+        ] {
             if text.is_empty() || text.len() > 249 {
                 return Err(Error::value(key, "must have 1 to 249 characters"));
             }
         }
         if swipes == decisions {
             return Err(Error::value("topic.decisions", "must be another than topic.swipes"));
+        }
+        if dlq == swipes || dlq == decisions {
+            return Err(Error::value("topic.dlq", "must be another than the other topics"));
         }
         if group.member.len() > 40 {
             return Err(Error::value("group.member", "may have 40 characters"));
@@ -244,6 +257,11 @@ impl settings::Settings for Settings {
         within("outbox.waiting_max", self.outbox.waiting_max, 1, 1_000_000)?;
         within("outbox.linger_ms", self.outbox.linger_ms, 0, 100)?;
         within("outbox.sweep_interval_ms", self.outbox.sweep_interval_ms, 100, 60_000)?;
+        within("lanes.open_ms_max", self.lanes.open_ms_max, 100, 2_000)?;
+        within("lanes.lanes_max", self.lanes.lanes_max, 0, 10_000)?;
+        within("lanes.events_max", self.lanes.events_max, 1, 10_000)?;
+        within("lanes.retry.base_ms", self.lanes.retry.base_ms, 10, 2_000)?;
+        within("lanes.retry.cap_ms", self.lanes.retry.cap_ms, self.lanes.retry.base_ms, 2_000)?;
         if self.decision.cached_cards_max < 2 * batch.rows_max {
             let problem = "must be twice batch.rows_max at least: a batch must fit";
             return Err(Error::value("decision.cached_cards_max", problem));
@@ -289,6 +307,8 @@ mod tests {
             ("GROUP__PROTOCOL", "paxos", "group.protocol"),
             ("STATUS__LISTEN", "here", "status.listen"),
             ("TOPIC__DECISIONS", "gatelog.swipes.v1", "topic.decisions"),
+            ("TOPIC__DLQ", "gatelog.decisions.v1", "topic.dlq"),
+            ("LANES__OPEN_MS_MAX", "5000", "lanes.open_ms_max"),
             ("DECISION__COMMAND_TTL_MS", "0", "decision.command_ttl_ms"),
             ("OUTBOX__WAITING_MAX", "0", "outbox.waiting_max"),
             ("RETRY__CAP_MS", "1", "retry.cap_ms"),

@@ -11,7 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::error::{Class, Error};
+use crate::error::Error;
 use crate::follow::Follow;
 use crate::settings::Settings;
 use crate::store::Connector;
@@ -64,8 +64,7 @@ async fn postgres(connector: &Connector, settings: &Settings) -> Result<(), Erro
         let needed = migrations::latest();
         if found < needed { Err(Error::Schema { found, needed }) } else { Ok(()) }
     };
-    let passing =
-        |error: &Error| matches!(error, Error::Schema { .. }) || error.class() != Class::Bug;
+    let passing = |error: &Error| matches!(error, Error::Schema { .. }) || error.passes();
     wait_for("Postgres", settings, schema, passing).await
 }
 
@@ -86,7 +85,7 @@ async fn log(
         |error: &Error| matches!(error, Error::Kafka { .. } | Error::NoTopic(_) | Error::NoCluster);
     let (cluster_id, identity) = wait_for("Kafka", settings, ask, passing).await?;
     let pin = || pin(connector, settings, &cluster_id, &identity);
-    wait_for("Postgres", settings, pin, |error| error.class() != Class::Bug).await
+    wait_for("Postgres", settings, pin, Error::passes).await
 }
 
 /// Asks Kafka which log it has under a name.

@@ -33,6 +33,8 @@ pub(crate) struct Writer {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
+/// Failures in a row after which a row that is refused, but not alone, is ours to mend.
+const NOT_ISOLATED_MAX: u32 = 5;
 /// How often a writer looks whether Postgres is there, and its claims as it left them.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -104,6 +106,10 @@ impl Writer {
             };
             match error.class() {
                 Class::Bug => return Err(error),
+                // A bad row that could not be told from its neighbours: what refused it may have
+                // been mended while they were tried.
+                Class::BadRow if failures >= NOT_ISOLATED_MAX => return Err(error),
+                Class::BadRow => {}
                 // The second time it was not what we thought.
                 Class::KeyTaken if self.pipeline.probe_everything => return Err(error),
                 Class::KeyTaken => self.pipeline.probe_everything = true,

@@ -16,6 +16,8 @@ use crate::{Error, settings};
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long decisions are kept: they are of no use after seconds, but they help to find out why.
 const DECISIONS_RETENTION_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+/// A dead letter, at most: whatever Kafka took as a swipe, which it measures compressed, and headers.
+const DLQ_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,7 +64,9 @@ pub fn of_settings(settings: &settings::Topic) -> [Topic; 3] {
             config,
         }
     };
-    [topic(&settings.swipes, true), topic(&settings.decisions, false), topic(&settings.dlq, true)]
+    let mut dlq = topic(&settings.dlq, true);
+    dlq.config.push(("max.message.bytes", DLQ_MESSAGE_BYTES_MAX.to_string()));
+    [topic(&settings.swipes, true), topic(&settings.decisions, false), dlq]
 }
 
 /// Makes those of `topics` that are missing and returns once each partition of all of them has a

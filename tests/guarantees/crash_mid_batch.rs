@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 /// Every step of a claim, of a batch and of publishing (`consumer/src/claim.rs`, `pipeline.rs`,
 /// `outbox/worker.rs`), in order.
-const STEPS: [&str; 24] = [
+const STEPS: [&str; 27] = [
     "register",
     "claim",
     "decode",
@@ -21,6 +21,7 @@ const STEPS: [&str; 24] = [
     "refused",
     "gaps",
     "seals",
+    "lanes",
     "probe",
     "judge",
     "copying",
@@ -29,7 +30,9 @@ const STEPS: [&str; 24] = [
     "duplicates",
     "conflicts",
     "dead-letters",
+    "parked",
     "card-states",
+    "letters",
     "totals",
     "outbox",
     "clock",

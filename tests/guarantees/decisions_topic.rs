@@ -223,7 +223,7 @@ async fn while_kafka_has_no_such_topic_the_writers_wait_and_nothing_is_lost() ->
     assert_eq!((world.totals().await?.rows, world.outbox_rows().await?), (102, 102));
     assert_eq!(consumer.metric("gatelog_consumer_outbox_waiting").await?, 100.0);
 
-    let later = world.make_decisions_topic(&topic).await?;
+    let later = world.make_topic(&topic).await?;
     world.caught_up().await?;
     world.outbox_is_empty().await?;
     let mut ids: Vec<_> =

@@ -1,17 +1,20 @@
 //! The promises, end to end on real Kafka and Postgres: one module a guarantee.
 
 mod back_pressure;
+mod bad_rows;
 mod claim_taken;
 mod collisions;
 mod crash;
 mod crash_mid_batch;
 mod cut_connections;
 mod days;
+mod dead_letter_topic;
 mod decisions;
 mod decisions_topic;
 mod duplicates;
 mod gaps;
 mod gateway;
+mod lanes;
 mod network;
 mod operate_offsets;
 mod permission_races;

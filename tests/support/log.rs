@@ -103,6 +103,11 @@ impl Log {
         Ok(Self { brokers: brokers.to_owned(), topic: topic.to_owned(), producer })
     }
 
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// Publishes in order and waits until every record is in the log; partition and offset of
     /// each.
     ///

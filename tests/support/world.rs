@@ -23,6 +23,8 @@ pub struct World {
     pub log: Log,
     /// The decisions.
     pub decisions: Log,
+    /// The dead letters.
+    pub dead_letters: Log,
     /// A connection to the database.
     pub db: Client,
     /// Consumer group.
@@ -31,6 +33,7 @@ pub struct World {
     pub partitions: u16,
     topic: String,
     decisions_topic: String,
+    dlq_topic: String,
     kafka: String,
     postgres: String,
     admin_url: String,
@@ -52,8 +55,8 @@ impl Site {
             ('t-hall', 'hall', 'in'), ('t-hall-2', 'hall', 'in'), ('t-lab', 'lab', 'in');";
 }
 
-/// Partitions of the decisions: any, as terminals are their keys.
-const DECISIONS_PARTITIONS: u16 = 2;
+/// Partitions of the other topics.
+const OTHER_PARTITIONS: u16 = 2;
 
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
@@ -86,23 +89,29 @@ impl World {
         let name = Uuid::new_v4().simple().to_string();
         let topic = format!("gatelog.test.{name}.swipes");
         let decisions_topic = format!("gatelog.test.{name}.decisions");
-        let topics = [(&topic, partitions), (&decisions_topic, DECISIONS_PARTITIONS)];
-        let topics = topics.map(|(name, partitions)| ops::topics::Topic {
-            name: name.clone(),
-            partitions,
-            replication_factor: 1,
-            config: vec![("retention.ms", "-1".to_owned())],
+        let dlq_topic = format!("gatelog.test.{name}.dlq");
+        let (few, large) = (OTHER_PARTITIONS, ("max.message.bytes", "8388608".to_owned()));
+        let topics = [
+            (&topic, partitions, Vec::new()),
+            (&decisions_topic, few, Vec::new()),
+            (&dlq_topic, few, vec![large]),
+        ];
+        let topics = topics.map(|(name, partitions, mut config)| {
+            config.push(("retention.ms", "-1".to_owned()));
+            ops::topics::Topic { name: name.clone(), partitions, replication_factor: 1, config }
         });
         let servers = settings::Kafka { brokers: kafka.clone(), ..settings::Kafka::default() };
         ops::topics::ensure(&servers, &topics).await?;
         Ok(Self {
             log: Log::new(&kafka, &topic)?,
             decisions: Log::new(&kafka, &decisions_topic)?,
+            dead_letters: Log::new(&kafka, &dlq_topic)?,
             db: connect(&postgres).await?,
             group: format!("gatelog-test-{name}"),
             partitions,
             topic,
             decisions_topic,
+            dlq_topic,
             kafka,
             postgres,
             admin_url,
@@ -140,11 +149,13 @@ impl World {
             ("GATELOG_POSTGRES", &self.postgres),
             ("GATELOG_CONSUMER_TOPIC__SWIPES", &self.topic),
             ("GATELOG_CONSUMER_TOPIC__DECISIONS", &self.decisions_topic),
+            ("GATELOG_CONSUMER_TOPIC__DLQ", &self.dlq_topic),
             ("GATELOG_CONSUMER_GROUP__ID", &self.group),
             ("GATELOG_CONSUMER_STATUS__LISTEN", "127.0.0.1:0"),
             ("GATELOG_GATEWAY_TOPIC__SWIPES", &self.topic),
             ("GATELOG_GATEWAY_HTTP__LISTEN", "127.0.0.1:0"),
             ("GATELOG_OPS_TOPIC__SWIPES", &self.topic),
+            ("GATELOG_OPS_TOPIC__DLQ", &self.dlq_topic),
             ("GATELOG_LOG", "info"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -58,11 +58,12 @@ fn entry(
     let (partition, offset) = event.place();
     Ok(Entry {
         place: Place { partition, offset, kind: Kind::Decision },
-        key: event.swipe.terminal_id.as_bytes().to_vec(),
-        value,
+        key: Some(event.swipe.terminal_id.as_bytes().to_vec()),
+        value: Some(value),
         headers: headers(&decision, event),
         since,
         expires_at,
+        waited: event.record.is_kept(),
     })
 }
 

@@ -6,6 +6,10 @@ use serde_json::Value;
 pub(crate) enum Kind {
     /// The decision on a live swipe.
     Decision,
+    /// An event that was given up, for whoever reads the dead letters' topic.
+    DeadLetter,
+    /// A dead letter that goes back into the log.
+    Replay,
 }
 
 /// The place of the event that a message tells of, and its own kind: its key in the table.
@@ -23,23 +27,27 @@ pub(crate) type Header = (String, Option<Vec<u8>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) place: Place,
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
     pub(crate) headers: Vec<Header>,
     /// What publishing took is counted from here.
     pub(crate) since: Millis,
     /// When the door command in it expires, if it has one.
     pub(crate) expires_at: Option<Millis>,
+    /// Whether its event comes from a lane: it stands before what its partition has come to.
+    pub(crate) waited: bool,
 }
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 1] = [Self::Decision];
+    pub(crate) const ALL: [Self; 3] = [Self::Decision, Self::DeadLetter, Self::Replay];
 
     /// The name in the table and on `/metrics`.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Decision => "decision",
+            Self::DeadLetter => "dead_letter",
+            Self::Replay => "replay",
         }
     }
 
@@ -59,11 +67,10 @@ impl Entry {
         self.expires_at = None;
         // Not as our own type: a row of a newer version may say more. What cannot be read at all
         // holds no command that a door could read.
-        let Ok(Value::Object(mut value)) = serde_json::from_slice(&self.value) else {
-            return false;
-        };
+        let read = self.value.as_deref().map(serde_json::from_slice);
+        let Some(Ok(Value::Object(mut value))) = read else { return false };
         let had = value.remove("command").is_some();
-        self.value = Value::Object(value).to_string().into_bytes();
+        self.value = Some(Value::Object(value).to_string().into_bytes());
         had
     }
 }
@@ -77,16 +84,17 @@ mod tests {
         let decision = r#"{"event_id":"x","command":{"command_id":"y"},"new":[1]}"#;
         let mut entry = Entry {
             place: Place { partition: 0, offset: 1, kind: Kind::Decision },
-            key: b"t".to_vec(),
-            value: decision.as_bytes().to_vec(),
+            key: Some(b"t".to_vec()),
+            value: Some(decision.as_bytes().to_vec()),
             headers: Vec::new(),
             since: Millis::from_unix_ms(0),
             expires_at: Some(Millis::from_unix_ms(10)),
+            waited: false,
         };
         assert!(!entry.expire(Millis::from_unix_ms(9)));
-        assert_eq!(entry.value, decision.as_bytes());
+        assert_eq!(entry.value.as_deref(), Some(decision.as_bytes()));
         assert!(entry.expire(Millis::from_unix_ms(10)));
-        let left: Value = serde_json::from_slice(&entry.value).unwrap();
+        let left: Value = serde_json::from_slice(entry.value.as_deref().unwrap()).unwrap();
         assert_eq!(left, serde_json::json!({"event_id": "x", "new": [1]}));
         assert!(!entry.expire(Millis::from_unix_ms(11)));
     }

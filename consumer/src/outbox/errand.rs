@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use super::pending::Look;
 use super::{Entry, Place};
 use crate::error::Error;
-use crate::store::{Connector, delete_outbox, sweep_outbox};
+use crate::store::{Connector, delete_outbox, sweep_letters, sweep_outbox};
 
 /// Rows to delete, and partitions to look through.
 pub(super) struct Errand {
@@ -18,12 +18,24 @@ pub(super) struct Errand {
     pub(super) looks: Vec<Look>,
     /// Rows of each partition to bring at most.
     pub(super) each_max: usize,
+    /// Partitions whose dead letters and replays are to be brought, and how many at most.
+    pub(super) letters: Vec<i32>,
+    pub(super) letters_max: usize,
 }
 
 /// An errand and what came of it: all of it, or nothing that can be relied on.
 pub(super) struct Done {
     pub(super) errand: Errand,
-    pub(super) outcome: Result<Vec<Entry>, Error>,
+    pub(super) outcome: Result<Found, Error>,
+}
+
+/// Messages that nobody has handed over.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Where the errand's looks looked.
+    pub(super) decisions: Vec<Entry>,
+    /// Dead letters and replays.
+    pub(super) letters: Vec<Entry>,
 }
 
 impl Errand {
@@ -36,7 +48,7 @@ impl Errand {
         Done { errand: self, outcome }
     }
 
-    async fn work(&mut self, connector: &Connector) -> Result<Vec<Entry>, Error> {
+    async fn work(&mut self, connector: &Connector) -> Result<Found, Error> {
         let client = match self.session.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
             None => connect(connector).await?,
@@ -51,8 +63,12 @@ impl Errand {
             let each_max = i64::try_from(self.each_max).unwrap_or(i64::MAX);
             found = sweep_outbox(&client, &from, each_max).await?;
         }
+        let mut letters = Vec::new();
+        if !self.letters.is_empty() {
+            letters = sweep_letters(&client, &self.letters, self.letters_max).await?;
+        }
         self.session = Some(client);
-        Ok(found)
+        Ok(Found { decisions: found, letters })
     }
 }
 

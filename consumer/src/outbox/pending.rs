@@ -62,12 +62,19 @@ impl Pending {
     }
 
     /// Takes in a message that a writer hands over. One that a sweep has found before is left alone:
-    /// it may be published and deleted by now.
+    /// it may be published and deleted by now. Only one that comes from a lane stands where a sweep
+    /// has been before it was written: no sweep finds it, unless the claim is new, and then it may
+    /// go out twice.
     pub(super) fn hand_over(&mut self, entry: Entry) {
         let swept = self.swept.get(&entry.place.partition);
-        if swept.is_none_or(|swept| entry.place.offset >= swept.to) {
+        if entry.waited || swept.is_none_or(|swept| entry.place.offset >= swept.to) {
             self.take(entry);
         }
+    }
+
+    /// Takes in dead letters and replays that were found.
+    pub(super) fn letters(&mut self, entries: Vec<Entry>) {
+        entries.into_iter().for_each(|entry| self.take(entry));
     }
 
     /// Messages that are to be sent, in the order of the log.
@@ -197,11 +204,12 @@ mod tests {
     fn entry(offset: i64) -> Entry {
         Entry {
             place: at(offset),
-            key: Vec::new(),
-            value: Vec::new(),
+            key: None,
+            value: None,
             headers: Vec::new(),
             since: Millis::from_unix_ms(0),
             expires_at: None,
+            waited: false,
         }
     }
 

@@ -13,12 +13,17 @@ use tracing::debug;
 
 use super::{Entry, Kind, Place};
 use crate::error::Error;
-use crate::settings::Settings;
+use crate::settings::{Settings, Topic};
+
+/// A message, at most: what `gatelog setup` allows the dead letters' topic.
+const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Publishes messages, each kind on its topic.
 pub(crate) struct Publisher {
     producer: ThreadedProducer<Reports>,
     decisions: String,
+    dead_letters: String,
+    log: String,
 }
 
 /// What became of one message.
@@ -46,6 +51,9 @@ impl Publisher {
             // What has waited so long has no command that opens a door any more: it comes back, and
             // is sent again without it.
             .set("message.timeout.ms", ttl_ms.max(outbox.linger_ms + 1).to_string())
+            // An event that was given up for its size goes out with a few headers more; a topic says
+            // for itself what is too large for it.
+            .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string())
             // The worker holds every message that is queued here, and it is bounded.
             .set("queue.buffering.max.messages", "0")
             // A broker that makes topics by itself would choose the partition count.
@@ -55,7 +63,8 @@ impl Publisher {
             .set("topic.metadata.refresh.interval.ms", "2000");
         let producer = ThreadedProducer::from_config_and_context(&config, Reports(reports))
             .map_err(Error::kafka("starting the outbox's producer"))?;
-        Ok((Self { producer, decisions: settings.topic.decisions.clone() }, seen))
+        let Topic { swipes, decisions, dlq } = settings.topic.clone();
+        Ok((Self { producer, decisions, dead_letters: dlq, log: swipes }, seen))
     }
 
     /// Queues one message and does not wait: a report will come, unless this is an error.
@@ -65,10 +74,10 @@ impl Publisher {
             headers = headers.insert(Header { key, value: value.as_deref() });
         }
         let topic = self.topic(entry.place.kind);
-        let record = BaseRecord::with_opaque_to(topic, Box::new(entry.place))
-            .key(&entry.key[..])
-            .payload(&entry.value[..])
-            .headers(headers);
+        let mut record: BaseRecord<'_, [u8], [u8], _> =
+            BaseRecord::with_opaque_to(topic, Box::new(entry.place)).headers(headers);
+        // A key or a value that is missing is another than an empty one.
+        (record.key, record.payload) = (entry.key.as_deref(), entry.value.as_deref());
         self.producer.send(record).map_err(|(error, _)| code(&error))
     }
 
@@ -76,6 +85,8 @@ impl Publisher {
     pub(crate) fn topic(&self, kind: Kind) -> &str {
         match kind {
             Kind::Decision => &self.decisions,
+            Kind::DeadLetter => &self.dead_letters,
+            Kind::Replay => &self.log,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The worker: publishes what it is handed at once, and everything else in its own time. It never
 //! waits for one thing while another could be done.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_postgres::Client;
 use tracing::{info, warn};
 
-use super::errand::{Done, Errand};
+use super::errand::{Done, Errand, Found};
 use super::pending::Pending;
-use super::{Entry, Place, Publisher, Report};
+use super::{Entry, Kind, Place, Publisher, Report};
 use crate::claims::Claims;
-use crate::error::{Class, Error};
+use crate::error::Error;
 use crate::fault;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -55,6 +56,8 @@ const DELETE_AT_ONCE: usize = 500;
 const DELETE_MAX: usize = 5_000;
 /// Between two complaints about Kafka, and until it counts as mended.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(20);
+/// Dead letters and replays that are under way at most: so many more wait in the table.
+const LETTERS_MAX: usize = 500;
 /// Rows of one partition that one look brings at most.
 const EACH_MAX: usize = 1_000;
 
@@ -192,8 +195,10 @@ impl Worker {
         fault::after("published");
         let Some(entry) = self.pending.acknowledged(place) else { return };
         self.metrics.published.with_label_values(&[place.kind.as_str()]).inc();
-        let took_ms = Millis::now().unix_ms().saturating_sub(entry.since.unix_ms());
-        self.metrics.door_to_decision_seconds.observe(took_ms.max(0) as f64 / 1_000.0);
+        if place.kind == Kind::Decision {
+            let took_ms = Millis::now().unix_ms().saturating_sub(entry.since.unix_ms());
+            self.metrics.door_to_decision_seconds.observe(took_ms.max(0) as f64 / 1_000.0);
+        }
         self.delete_at.get_or_insert_with(|| Instant::now() + DELETE_AFTER);
     }
 
@@ -235,39 +240,45 @@ impl Worker {
     fn run_errand(&mut self) {
         self.delete_at = None;
         let room = self.settings.outbox.waiting_max.saturating_sub(self.pending.len());
-        let mut looks = Vec::new();
+        let (mut looks, mut letters) = (Vec::new(), Vec::new());
         if std::mem::take(&mut self.sweep_due) {
             let held = self.claims.held().into_iter();
-            looks = self.pending.looks(&held.map(|(c, p)| (c, p.open.next_offset)).collect());
+            let held: HashMap<_, _> = held.map(|(c, p)| (c, p.open.next_offset)).collect();
+            looks = self.pending.looks(&held);
+            letters = held.keys().map(|claim| claim.partition).collect();
             if room == 0 {
                 looks.clear();
+                letters.clear();
             }
         }
         let delete = self.pending.take_deletable(DELETE_MAX);
-        if delete.is_empty() && looks.is_empty() {
+        if delete.is_empty() && looks.is_empty() && letters.is_empty() {
             // Nothing to try again: the next one is due when it is due.
             self.failed = 0;
             return;
         }
         let each_max = (room / looks.len().max(1)).clamp(1, EACH_MAX);
-        let errand = Errand { session: self.session.take(), delete, looks, each_max };
+        let letters_max = room.min(LETTERS_MAX);
+        let session = self.session.take();
+        let errand = Errand { session, delete, looks, each_max, letters, letters_max };
         let limit_ms = self.settings.postgres.connect_timeout_ms;
         self.errand = errand.run(self.connector.clone(), limit_ms).boxed().fuse();
     }
 
     fn done(&mut self, done: Done) -> Result<(), Error> {
         let Done { errand, outcome } = done;
-        let Errand { session, delete, looks, each_max } = errand;
+        let Errand { session, delete, looks, each_max, .. } = errand;
         self.session = session;
         self.pending.deleted(delete, outcome.is_ok());
         match outcome {
-            Ok(found) => {
+            Ok(Found { decisions, letters }) => {
                 self.failed = 0;
-                let is_any = !found.is_empty();
-                self.sweep_due |= self.pending.found(&looks, each_max, found);
+                let is_any = !decisions.is_empty() || !letters.is_empty();
+                self.sweep_due |= self.pending.found(&looks, each_max, decisions);
+                self.pending.letters(letters);
                 if is_any { self.send_waiting() } else { Ok(()) }
             }
-            Err(error) if error.class() == Class::Bug => Err(error),
+            Err(error) if !error.passes() => Err(error),
             Err(error) => {
                 self.failed += 1;
                 let delay = self.settings.retry.delay(self.failed, &mut rand::rng());

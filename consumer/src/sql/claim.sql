@@ -11,4 +11,4 @@ SET owner = $2::uuid, owner_name = $3::text, claimed_at = clock_timestamp()
 FROM locked l
 WHERE c.log_partition = l.log_partition
 RETURNING c.log_partition, c.next_offset, c.applied_to, c.occurred_at_max, c.open_events, c.open_digest,
-          c.open_occurred_min, c.open_occurred_max, c.chain
+          c.open_occurred_min, c.open_occurred_max, c.chain, c.parked

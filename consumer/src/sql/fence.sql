@@ -31,4 +31,6 @@ FROM batch b JOIN locked l USING (log_partition)
 WHERE c.log_partition = b.log_partition
   AND c.owner = b.owner
   AND c.next_offset = b.first
-RETURNING c.log_partition
+RETURNING c.log_partition, c.parked,
+          -- Whether there are letters for replays to settle.
+          EXISTS (SELECT FROM dead_letter WHERE state = 'replaying')

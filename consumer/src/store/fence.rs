@@ -31,9 +31,18 @@ pub(crate) struct Share<'b> {
 #[derive(Debug)]
 pub(crate) enum Fenced {
     /// Every partition was where we left it.
-    Through,
+    Through(Ahead),
     /// Some were not.
     Stopped(Vec<(i32, Fence)>),
+}
+
+/// What there is to be done besides the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// Partitions that have lanes.
+    pub(crate) with_lanes: Vec<i32>,
+    /// Whether letters wait for their replays.
+    pub(crate) is_replaying: bool,
 }
 
 /// Why a partition could not be advanced.
@@ -79,7 +88,11 @@ impl Transaction<'_> {
             .await
             .map_err(Error::postgres(doing))?;
         if rows.len() == shares.len() {
-            return Ok(Fenced::Through);
+            let with_lanes = rows.iter().filter(|row| row.get::<_, i64>(1) > 0);
+            return Ok(Fenced::Through(Ahead {
+                with_lanes: with_lanes.map(|row| row.get(0)).collect(),
+                is_replaying: rows.iter().any(|row| row.get(2)),
+            }));
         }
         let through: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
         let found = read_offsets(&self.inner, &partitions).await?;

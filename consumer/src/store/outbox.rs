@@ -41,9 +41,26 @@ pub(crate) async fn sweep_outbox(
     each_max: i64,
 ) -> Result<Vec<Entry>, Error> {
     let (partitions, offsets): (Vec<i32>, Vec<i64>) = from.iter().copied().unzip();
-    let kinds = Kind::ALL.map(Kind::as_str);
+    let kinds = [Kind::Decision.as_str()];
     let sql = include_str!("../sql/sweep_outbox.sql");
     let rows = client.query(sql, &[&partitions, &offsets, &each_max, &&kinds[..]]).await;
+    let rows = rows.map_err(Error::postgres("reading outbox"))?;
+    rows.iter().map(entry).collect()
+}
+
+/// Bytes of dead letters and replays that are brought at once, about.
+const LETTER_BYTES_MAX: i64 = 16 * 1024 * 1024;
+
+/// Dead letters and replays of these partitions, so many at most.
+pub(crate) async fn sweep_letters(
+    client: &Client,
+    partitions: &[i32],
+    max: usize,
+) -> Result<Vec<Entry>, Error> {
+    let kinds = [Kind::DeadLetter, Kind::Replay].map(Kind::as_str);
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let sql = include_str!("../sql/sweep_letters.sql");
+    let rows = client.query(sql, &[&partitions, &&kinds[..], &max, &LETTER_BYTES_MAX]).await;
     let rows = rows.map_err(Error::postgres("reading outbox"))?;
     rows.iter().map(entry).collect()
 }
@@ -62,6 +79,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         headers: names.into_iter().map(name).zip(values).collect(),
         since: row.get::<_, Timestamptz>(7).0,
         expires_at: row.get::<_, Option<Timestamptz>>(8).map(|at| at.0),
+        waited: false,
     })
 }
 
@@ -71,8 +89,8 @@ fn put(out: &mut BytesMut, entry: &Entry) {
     encode::int4(out, entry.place.partition);
     encode::int8(out, entry.place.offset);
     encode::field(out, entry.place.kind.as_str().as_bytes());
-    encode::field(out, &entry.key);
-    encode::field(out, &entry.value);
+    encode::nullable(out, entry.key.as_deref(), encode::field);
+    encode::nullable(out, entry.value.as_deref(), encode::field);
     array(out, entry.headers.iter().map(|(name, _)| Some(name.as_bytes())));
     array(out, entry.headers.iter().map(|(_, value)| value.as_deref()));
     encode::timestamp(out, entry.since);

@@ -2,18 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use futures::future::try_join_all;
-use registry::Timestamptz;
-use schemas::{Millis, dead_letter_id};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
-use uuid::Uuid;
 
 use super::rows::{Conflict, Sorted};
 use super::{encode, outbox};
 use crate::batch::Part;
 use crate::chunk::Claim;
-use crate::decode::Refusal;
 use crate::error::Error;
 
 /// Statements that every batch, or nearly every one, needs.
@@ -26,9 +21,6 @@ pub(crate) struct Statements {
     /// Probes of days, by day; many only while days of long ago come in.
     pub(super) probes: HashMap<i32, Statement>,
 }
-
-/// Dead letters under way at once.
-const DEAD_AT_ONCE: usize = 256;
 
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
@@ -52,10 +44,6 @@ impl Statements {
     }
 }
 
-/// Kafka timestamps that Postgres can hold: 1970 to 9999.
-const SANE: std::ops::Range<Millis> =
-    Millis::from_unix_ms(0)..Millis::from_unix_ms(253_402_300_800_000);
-
 /// One batch's transaction.
 pub(crate) struct Transaction<'s> {
     pub(super) inner: tokio_postgres::Transaction<'s>,
@@ -73,29 +61,6 @@ impl<'s> Transaction<'s> {
     /// For reading permissions inside this transaction.
     pub(crate) fn client(&self) -> &tokio_postgres::Transaction<'s> {
         &self.inner
-    }
-
-    /// Writes the dead letters, with their original bytes.
-    pub(crate) async fn insert_dead(
-        &self,
-        dead: &[Refusal<'_>],
-        log_id: Uuid,
-    ) -> Result<(), Error> {
-        if dead.is_empty() {
-            return Ok(());
-        }
-        let doing = "writing dead_letter";
-        let sql = include_str!("../sql/insert_dead_letter.sql");
-        let statement = self.inner.prepare(sql).await.map_err(Error::postgres(doing))?;
-        for some in dead.chunks(DEAD_AT_ONCE) {
-            // Polled together, the statements are pipelined.
-            try_join_all(
-                some.iter().map(|refusal| self.insert_one_dead(&statement, refusal, log_id)),
-            )
-            .await
-            .map_err(Error::postgres(doing))?;
-        }
-        Ok(())
     }
 
     /// Records the offsets that hold no event.
@@ -141,7 +106,7 @@ impl<'s> Transaction<'s> {
 
     /// Moves what the fence counted as rows to what it turned out to be.
     pub(crate) async fn correct_totals(&self, sorted: &Sorted<'_, '_>) -> Result<(), Error> {
-        let mut counts: BTreeMap<i32, [i64; 3]> = BTreeMap::new();
+        let mut counts: BTreeMap<i32, [i64; 4]> = BTreeMap::new();
         let mut count = |claim: Claim, what: usize| {
             counts.entry(claim.partition).or_default()[what] += 1;
         };
@@ -152,16 +117,21 @@ impl<'s> Transaction<'s> {
         let repeated = repeated.chain(sorted.duplicates_standing.iter().copied());
         repeated.for_each(|claim| count(claim, 1));
         sorted.dead.iter().for_each(|refusal| count(refusal.record.claim(), 2));
+        sorted.parked.iter().for_each(|(event, _)| count(event.claim(), 3));
+        // Each of them is counted as a row from here on, and then as what it is.
+        for (partition, _) in &sorted.left {
+            counts.entry(*partition).or_default()[3] -= 1;
+        }
         if counts.is_empty() {
             return Ok(());
         }
         let partitions: Vec<i32> = counts.keys().copied().collect();
-        let [collisions, duplicates, dead] =
-            [0, 1, 2].map(|what| counts.values().map(|of| of[what]).collect::<Vec<i64>>());
+        let [collisions, duplicates, dead, parked] =
+            [0, 1, 2, 3].map(|what| counts.values().map(|of| of[what]).collect::<Vec<i64>>());
         self.inner
             .execute(
                 include_str!("../sql/correct_totals.sql"),
-                &[&partitions, &collisions, &duplicates, &dead],
+                &[&partitions, &collisions, &duplicates, &dead, &parked],
             )
             .await
             .map_err(Error::postgres("correcting the totals"))?;
@@ -191,37 +161,5 @@ impl<'s> Transaction<'s> {
     /// Makes it so. An error here leaves open whether it is: the next fence will tell.
     pub(crate) async fn commit(self) -> Result<(), Error> {
         self.inner.commit().await.map_err(Error::postgres("committing a batch"))
-    }
-
-    async fn insert_one_dead(
-        &self,
-        statement: &Statement,
-        refusal: &Refusal<'_>,
-        log_id: Uuid,
-    ) -> Result<u64, tokio_postgres::Error> {
-        let (record, claim) = (&refusal.record, refusal.record.claim());
-        let stage = refusal.cause.reason.stage().as_str();
-        let id = dead_letter_id(log_id, claim.partition, record.offset(), stage);
-        // Text of Postgres holds no NUL.
-        let printable = refusal.cause.message.chars().filter(|c| !c.is_control());
-        let message: String = printable.take(1024).collect();
-        let headers = record.headers().unwrap_or_default();
-        let (names, values): (Vec<&[u8]>, Vec<Option<&[u8]>>) = headers.into_iter().unzip();
-        // Whoever publishes sets it, to anything.
-        let published_at = record.published_at().filter(|at| SANE.contains(at)).map(Timestamptz);
-        let parameters: [&(dyn ToSql + Sync); 11] = [
-            &id,
-            &claim.partition,
-            &record.offset(),
-            &stage,
-            &refusal.cause.reason.as_str(),
-            &message,
-            &record.key(),
-            &record.value(),
-            &names,
-            &values,
-            &published_at,
-        ];
-        self.inner.execute(statement, &parameters).await
     }
 }

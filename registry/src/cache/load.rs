@@ -35,6 +35,9 @@ struct ZoneRow {
 struct TerminalRow {
     zone_id: String,
     direction: String,
+    /// Absent in what was written before there were versions.
+    #[serde(default)]
+    version: i64,
 }
 
 /// A schedule's.
@@ -138,14 +141,14 @@ impl Cache {
         let rows = shared(client, "terminal", &names).await?;
         missing.iter().for_each(|slot| self.terminals.put(*slot, Spans::default()));
         for row in rows {
-            let TerminalRow { zone_id, direction } = state(&row, "terminal")?;
+            let TerminalRow { zone_id, direction, version } = state(&row, "terminal")?;
             let direction = match direction.as_str() {
                 "in" => Some(Direction::In),
                 "out" => Some(Direction::Out),
                 "both" => None,
                 _ => return Err(Error::Unreadable("terminal.direction")),
             };
-            let terminal = Terminal { zone: self.zone(&zone_id), direction };
+            let terminal = Terminal { zone: self.zone(&zone_id), direction, version };
             let (since, until) = span(&row);
             let slot = self.terminals.number(row.get("key"));
             if let Some(spans) = self.terminals.get_mut(slot) {

@@ -105,6 +105,7 @@ pub struct Resolved<'c> {
 struct Terminal {
     zone: ZoneNumber,
     direction: Option<Direction>,
+    version: i64,
 }
 
 /// Terminals are few (thousands), and so are zones and schedules; beyond this many names, most of
@@ -186,6 +187,11 @@ impl Cache {
     /// The number of a terminal, if it has one.
     pub fn known_terminal(&self, terminal_id: &str) -> Option<Slot> {
         self.terminals.known_number(terminal_id)
+    }
+
+    /// The version of a terminal's registration, as it is now; none if it has none.
+    pub fn terminal_version(&self, terminal: Slot) -> Option<i64> {
+        Some(self.terminals.get(terminal)?.at(AsOf::Now)?.version)
     }
 
     /// The number of a zone, known or not. It stays, whatever batch comes.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use schemas::{Decision, Outcome, command_id, decision_id, headers};
 use uuid::Uuid;
 
-use super::{DECISIONS_PARTITIONS, World};
+use super::{OTHER_PARTITIONS, World};
 use crate::eventually;
 use crate::log::{Event, Log};
 
@@ -21,14 +21,14 @@ pub struct Published {
 }
 
 impl World {
-    /// Makes another topic for decisions.
+    /// Makes another topic.
     ///
     /// # Errors
     /// Kafka's own.
-    pub async fn make_decisions_topic(&self, name: &str) -> Result<Log> {
+    pub async fn make_topic(&self, name: &str) -> Result<Log> {
         let topic = ops::topics::Topic {
             name: name.to_owned(),
-            partitions: DECISIONS_PARTITIONS,
+            partitions: OTHER_PARTITIONS,
             replication_factor: 1,
             config: Vec::new(),
         };
@@ -67,7 +67,7 @@ impl World {
     /// # Errors
     /// Kafka's own, or a record is no decision.
     pub async fn published_on(topic: &Log) -> Result<Vec<Published>> {
-        let records = topic.read(DECISIONS_PARTITIONS).await?;
+        let records = topic.read(OTHER_PARTITIONS).await?;
         let published = records.into_iter().map(|(at, record)| {
             let value = record.value.as_deref().unwrap_or_default();
             let decision = serde_json::from_slice(value).context("a record is no decision")?;

@@ -1,0 +1,125 @@
+//! Which rows it is that Postgres refuses: the batch is halved until single events are left. The
+//! others go through with the same transaction.
+
+use registry::Freshness;
+use tokio_postgres::error::DbError;
+
+use crate::decode::{Cause, Event};
+use crate::error::{Class, Error};
+use crate::fault::after;
+use crate::pipeline::{Bad, Pipeline, Undecided};
+use crate::quarantine::STRIKES;
+use crate::store::Transaction;
+use crate::systemic::BadRow;
+
+impl Pipeline {
+    /// Adds to `bad` the events without which the batch will hold; at the savepoint, and back there.
+    ///
+    /// # Errors
+    /// [`Error::Systemic`] where it is the table that is at fault, and not the events; `whole`, where
+    /// no event alone is refused: that is ours to mend.
+    pub(crate) async fn isolate(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        undecided: &Undecided<'_, '_>,
+        whole: Error,
+        bad: &mut Bad,
+    ) -> Result<(), Error> {
+        let before = bad.len();
+        // Ranges that are refused as a whole; the first in the log is on top.
+        let mut suspects = vec![(0..undecided.events.len(), whole)];
+        let mut first = None;
+        while let Some((range, error)) = suspects.pop() {
+            let (from, until) = (range.start, range.end);
+            if until - from <= 1 {
+                if let Some(event) = undecided.events.get(from) {
+                    self.found(undecided, from, event, &error, bad)?;
+                }
+                first.get_or_insert(error);
+                continue;
+            }
+            let middle = from + (until - from) / 2;
+            for half in [middle..until, from..middle] {
+                let part = Undecided { events: &undecided.events[half.clone()], ..*undecided };
+                if let Some(error) = self.refused(transaction, &part, bad).await? {
+                    suspects.push((half, error));
+                }
+            }
+            first.get_or_insert(error);
+        }
+        after("isolated");
+        match first {
+            // No half of it was refused: the next try of the whole would be, and for ever.
+            Some(error) if bad.len() == before => Err(Error::NotIsolated(Box::new(error))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What Postgres says to a part of a batch, if it refuses that part for one of its rows.
+    async fn refused(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        part: &Undecided<'_, '_>,
+        bad: &Bad,
+    ) -> Result<Option<Error>, Error> {
+        // Only a try: whatever it writes is taken back.
+        let tried = self.decide(transaction, part, bad, Freshness::Optimistic).await;
+        let error = match tried {
+            Ok(_) => None,
+            Err(error) if error.class() == Class::BadRow => Some(error),
+            Err(error) => return Err(error),
+        };
+        transaction.back_to_the_decision().await?;
+        Ok(error)
+    }
+
+    /// Takes note of a bad row, and gives up what comes after it of its terminal, if that is faulty.
+    fn found(
+        &mut self,
+        undecided: &Undecided<'_, '_>,
+        at: usize,
+        event: &Event<'_>,
+        error: &Error,
+        bad: &mut Bad,
+    ) -> Result<(), Error> {
+        let said = error.db_error();
+        let sqlstate = said.map_or("XX000", |said| said.code().code());
+        // Never the detail: it quotes the row, and the card with it.
+        let message = said.map_or("no reason given", DbError::message);
+        bad.insert(event.place(), Cause::bad_row(sqlstate, &quoting_nothing(message, event)));
+        let of_terminal = |other: &&Event<'_>| other.terminal == event.terminal;
+        let mut before = undecided.events[..=at].iter().rev().filter(of_terminal);
+        let is_bad = |other: &Event<'_>| bad.contains_key(&other.place());
+        let strikes = if self.suspects_the_table { STRIKES * 10 } else { STRIKES };
+        if (0..strikes).all(|_| before.next().is_some_and(is_bad)) {
+            for after in undecided.events[at + 1..].iter().filter(of_terminal) {
+                bad.entry(after.place()).or_insert_with(|| Cause::quarantined(sqlstate));
+            }
+        }
+        let rows = |event: &Event<'_>| {
+            Some(BadRow::new(bad.get(&event.place())?.sqlstate.as_deref()?, event))
+        };
+        let rows: Vec<BadRow> = undecided.events.iter().filter_map(rows).collect();
+        self.must_not_be_systemic(undecided.events.len(), &rows)
+    }
+
+    /// Nothing is given up where it is the table that is at fault.
+    pub(crate) fn must_not_be_systemic(
+        &mut self,
+        events: usize,
+        rows: &[BadRow],
+    ) -> Result<(), Error> {
+        let Some(sqlstate) = self.recent.systemic(events, rows) else { return Ok(()) };
+        // Or those that are would not be tried again when it is mended; and while it is, hasty
+        // conclusions would be wrong.
+        self.suspects_the_table = true;
+        self.metrics.quarantined.sub(self.quarantine.len() as i64);
+        self.quarantine.forget();
+        Err(Error::Systemic { sqlstate })
+    }
+}
+
+/// What Postgres said, without the card, should it name it.
+fn quoting_nothing(message: &str, event: &Event<'_>) -> String {
+    message.replace(&*event.swipe.card_id, "…")
+}

@@ -1,0 +1,188 @@
+//! Lanes: the events of one card that wait, in log order, behind one that failed for a reason that
+//! may pass. Pure.
+//!
+//! What waits is a row of `parked_event` and nothing else: each transaction reads the lanes of its
+//! partitions behind the fence, so that whoever takes a partition over goes on where the last owner
+//! stopped.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use registry::Slot;
+use resilience::Backoff;
+use schemas::{Millis, headers};
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::{Record, last};
+
+/// The limits of lanes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// How long a card may be held up by a lane, however many events wait in it, in ms. What is left
+    /// of the promised 2 s is for applying what waited.
+    pub open_ms_max: u64,
+    /// Lanes of one partition; where there are so many, what fails becomes a dead letter at once.
+    pub lanes_max: usize,
+    /// Events of one lane; with more it is closed early.
+    pub events_max: usize,
+    /// Between two tries of what failed.
+    pub retry: Backoff,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let retry = Backoff { base_ms: 100, cap_ms: 500 };
+        Self { open_ms_max: 1_800, lanes_max: 200, events_max: 100, retry }
+    }
+}
+
+/// An event that waits.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    /// Partition and offset.
+    pub(crate) place: (i32, i64),
+    pub(crate) card_id: String,
+    pub(crate) wait: Wait,
+}
+
+/// How long an event has waited, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// When its lane was opened.
+    pub(crate) opened_at: Millis,
+    /// How often it was tried; 0 for one that waits for another.
+    pub(crate) tries: u32,
+    /// When it is tried again.
+    pub(crate) next_try_at: Millis,
+}
+
+/// The lanes of a batch's partitions, as they are while the batch is decided.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    of: HashMap<Slot, Lane, RandomState>,
+    /// Open lanes of each partition.
+    open: HashMap<i32, usize>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    partition: i32,
+    wait: Wait,
+    events: usize,
+    /// Whether what comes of the card must wait.
+    holds: bool,
+    /// Whether what fails waits no longer.
+    is_over: bool,
+}
+
+/// What becomes of an event that cannot be applied yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotYet {
+    /// It waits, and its card with it.
+    Wait(Wait),
+    /// It has waited long enough, or may not: a dead letter, after so many tries.
+    GiveUp { tries: u32 },
+}
+
+/// How far a clock may be behind the one that opened a lane.
+const SKEW_MS: i64 = 1_000;
+
+impl Lanes {
+    /// Takes in what waits, in log order: `card` is its number.
+    pub(crate) fn found(&mut self, card: Slot, parked: &Parked, now: Millis, limits: &Limits) {
+        let wait = parked.wait;
+        let lane = self.of.entry(card).or_insert_with(|| {
+            *self.open.entry(parked.place.0).or_default() += 1;
+            let is_over = is_over(&wait, now, limits);
+            let due = is_over || wait.next_try_at <= now;
+            Lane { partition: parked.place.0, wait, events: 0, holds: !due, is_over }
+        });
+        lane.events += 1;
+        if lane.events >= limits.events_max {
+            (lane.is_over, lane.holds) = (true, false);
+        }
+    }
+
+    /// Whether an event of this card has to wait for one that is not tried now, or has failed again.
+    pub(crate) fn holds(&self, card: Slot) -> bool {
+        !self.of.is_empty() && self.of.get(&card).is_some_and(|lane| lane.holds)
+    }
+
+    /// When each partition's lanes are to be looked after next.
+    pub(crate) fn due(&self, now: Millis, limits: &Limits) -> HashMap<i32, Duration> {
+        let mut due: HashMap<i32, Duration> = HashMap::new();
+        for lane in self.of.values().filter(|lane| lane.holds) {
+            let at = due_in(&lane.wait, now, limits);
+            due.entry(lane.partition).and_modify(|first| *first = at.min(*first)).or_insert(at);
+        }
+        due
+    }
+
+    /// Where an event stands that waits for another of its card.
+    pub(crate) fn behind(&mut self, card: Slot) -> Option<Wait> {
+        let lane = self.of.get_mut(&card)?;
+        lane.events += 1;
+        Some(Wait { tries: 0, ..lane.wait })
+    }
+
+    /// What becomes of an event that cannot be applied yet. `may_open`: whether it may have a lane.
+    pub(crate) fn not_yet(
+        &mut self,
+        card: Slot,
+        record: &Record,
+        before: Option<Wait>,
+        may_open: impl FnOnce() -> bool,
+        now: Millis,
+        limits: &Limits,
+    ) -> NotYet {
+        let tries = before.map_or(0, |wait| wait.tries) + 1;
+        let partition = record.claim().partition;
+        let has_time = deadline(record).is_none_or(|deadline| now < deadline);
+        let may_wait = has_time
+            && match self.of.get(&card) {
+                Some(lane) => !lane.is_over,
+                None => {
+                    may_open() && self.open.get(&partition).is_none_or(|n| *n < limits.lanes_max)
+                }
+            };
+        if !may_wait {
+            return NotYet::GiveUp { tries };
+        }
+        let delay_ms = limits.retry.delay(tries, &mut rand::rng()).as_millis() as i64;
+        let next_try_at = Millis::from_unix_ms(now.unix_ms().saturating_add(delay_ms));
+        let lane = self.of.entry(card).or_insert_with(|| {
+            *self.open.entry(partition).or_default() += 1;
+            let wait = Wait { opened_at: now, tries, next_try_at };
+            Lane { partition, wait, events: 1, holds: true, is_over: false }
+        });
+        lane.holds = true;
+        lane.wait = Wait { opened_at: lane.wait.opened_at, tries, next_try_at };
+        NotYet::Wait(lane.wait)
+    }
+}
+
+/// When what waits so is to be looked after: its next try, or the end of its lane.
+fn due_in(wait: &Wait, now: Millis, limits: &Limits) -> Duration {
+    let end = wait.opened_at.unix_ms().saturating_add(open_ms_max(limits));
+    let at = wait.next_try_at.unix_ms().min(end);
+    Duration::from_millis(at.saturating_sub(now.unix_ms()).max(0).unsigned_abs())
+}
+
+fn is_over(wait: &Wait, now: Millis, limits: &Limits) -> bool {
+    let open_ms = now.unix_ms().saturating_sub(wait.opened_at.unix_ms());
+    // A lane that is to be opened yet was opened by a clock that is wrong, or ours is.
+    !(-SKEW_MS..open_ms_max(limits)).contains(&open_ms)
+}
+
+fn open_ms_max(limits: &Limits) -> i64 {
+    i64::try_from(limits.open_ms_max).unwrap_or(i64::MAX)
+}
+
+/// When trying an event again is of no use any more, where its sender says so.
+fn deadline(record: &Record) -> Option<Millis> {
+    let headers = record.headers()?;
+    let text = std::str::from_utf8(last(&headers, headers::DEADLINE)?).ok()?;
+    text.parse().ok()
+}
