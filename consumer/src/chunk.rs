@@ -111,7 +111,9 @@ impl Chunk {
     }
 
     pub(crate) fn push_wake(&mut self, claim: Claim) {
-        self.wakes.push(claim);
+        if !self.wakes.contains(&claim) {
+            self.wakes.push(claim);
+        }
     }
 
     pub(crate) fn push(&mut self, claim: Claim, message: BorrowedMessage<'static>) {

@@ -22,6 +22,9 @@ pub enum Error {
     /// Permissions could not be read.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// Dead letters could not be replayed.
+    #[error(transparent)]
+    DeadLetters(#[from] dead_letters::Error),
     /// Kafka refused, in a way that waiting does not mend.
     #[error("{doing}: {source}")]
     Kafka {
@@ -186,41 +189,18 @@ impl Error {
 }
 
 fn class(error: &tokio_postgres::Error) -> Class {
-    let Some(state) = error.code() else {
-        // No SQLSTATE: the connection broke, or could not be made.
-        return Class::Outage;
-    };
-    match *state {
-        SqlState::T_R_SERIALIZATION_FAILURE
-        | SqlState::T_R_DEADLOCK_DETECTED
-        | SqlState::LOCK_NOT_AVAILABLE => Class::Contention,
-        // A plan that a change of the schema made stale: prepared anew with the connection.
-        SqlState::FEATURE_NOT_SUPPORTED | SqlState::INVALID_SQL_STATEMENT_NAME => Class::Outage,
-        SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
-            Class::Outage
-        }
-        // The day of a row was detached since it was looked for; a CHECK has a name.
-        SqlState::CHECK_VIOLATION
-            if error.as_db_error().is_some_and(|e| e.constraint().is_none()) =>
-        {
-            Class::Contention
-        }
-        SqlState::UNIQUE_VIOLATION => Class::KeyTaken,
-        // Whether it was committed is not known: the fence of the next try finds out.
-        SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Class::Outage,
-        _ if state.code() == TRANSACTION_TIMEOUT => Class::Outage,
-        _ if state.code() == OUTSIDE_KEPT_DAYS => Class::Contention,
-        _ => match &state.code()[..2] {
-            "08" | "28" | "53" | "57" | "58" => Class::Outage,
-            "22" | "23" | "54" => Class::BadRow,
-            _ => Class::Bug,
-        },
+    if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
+        return Class::KeyTaken;
+    }
+    match failure::of_postgres(error) {
+        // A stale plan is prepared anew with the connection. Whether an unknown commit was made, the
+        // fence of the next try finds out.
+        failure::Class::Outage | failure::Class::StalePlan => Class::Outage,
+        failure::Class::Contention => Class::Contention,
+        failure::Class::BadRow => Class::BadRow,
+        failure::Class::Bug => Class::Bug,
     }
 }
 
-/// SQLSTATE of `transaction_timeout`, new in Postgres 17.
-const TRANSACTION_TIMEOUT: &str = "25P04";
 /// What [`Error::Postgres`] calls the look at what stands already.
 pub(crate) const PROBING: &str = "probing keys";
-/// SQLSTATE of `ensure_day` for a day that is not kept: the oldest day moved meanwhile.
-const OUTSIDE_KEPT_DAYS: &str = "GL001";

@@ -9,6 +9,7 @@ mod by_partition;
 mod chunk;
 mod claim;
 mod claims;
+mod compensator;
 mod decide;
 mod decode;
 mod error;

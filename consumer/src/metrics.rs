@@ -4,6 +4,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 use registry::Loads;
+use resilience::{Breaker, State};
 use schemas::{DenialReason, Millis};
 use telemetry::optimistic_lock::OptimisticLock;
 
@@ -39,6 +40,14 @@ pub(crate) struct Metrics {
     parked: IntCounter,
     /// Terminals whose events are given up at once; each writer finds out for itself.
     pub(crate) quarantined: IntGauge,
+    /// Dead letters that were replayed because what was wrong had healed.
+    pub(crate) compensated: IntCounter,
+    /// Dead letters that were replayed as often as may be, and are open still.
+    pub(crate) letters_given_up: IntGauge,
+    /// Dead letters that will be replayed when what is wrong has healed.
+    pub(crate) letters_waiting: IntGauge,
+    /// Writers that have stopped trying for a while: a server is away.
+    pub(crate) breakers_open: IntGauge,
     /// Claims that were found to be lost.
     pub(crate) claims_lost: IntCounter,
     /// Partitions this member has claimed.
@@ -108,16 +117,30 @@ impl Metrics {
                 &["reason"],
             )?,
             parked: make.counter("parked_total", "Events that came to wait in lanes.")?,
-            quarantined: {
-                let help = "Terminals whose events are given up at once; each writer finds out \
-                            for itself.";
-                make.register(IntGauge::with_opts(make.opts("quarantined_terminals", help))?)?
-            },
+            quarantined: make.gauge(
+                "quarantined_terminals",
+                "Terminals whose events are given up at once; each writer finds out for itself.",
+            )?,
+            compensated: make.counter(
+                "compensated_total",
+                "Dead letters replayed because what was wrong had healed.",
+            )?,
+            letters_given_up: make.gauge(
+                "dead_letters_given_up",
+                "Dead letters that were replayed as often as may be and are open still: somebody \
+                 has to look at them.",
+            )?,
+            letters_waiting: make.gauge(
+                "dead_letters_waiting",
+                "Dead letters that will be replayed when what is wrong has healed.",
+            )?,
+            breakers_open: make.gauge(
+                "breakers_open",
+                "Writers that have stopped trying for a while: a server is away.",
+            )?,
             claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
-            partitions: {
-                let opts = make.opts("claimed_partitions", "Partitions this member has claimed.");
-                make.register(IntGauge::with_opts(opts)?)?
-            },
+            partitions: make
+                .gauge("claimed_partitions", "Partitions this member has claimed.")?,
             pauses: make.counter("pauses_total", "Times a writer's partitions were paused.")?,
             published: make.counters(
                 "outbox_published_total",
@@ -132,10 +155,10 @@ impl Metrics {
                 "commands_expired_total",
                 "Door commands that had expired before their decision was published.",
             )?,
-            outbox_waiting: {
-                let help = "Messages in the outbox not acknowledged and deleted yet.";
-                make.register(IntGauge::with_opts(make.opts("outbox_waiting", help))?)?
-            },
+            outbox_waiting: make.gauge(
+                "outbox_waiting",
+                "Messages in the outbox not acknowledged and deleted yet.",
+            )?,
             door_to_decision_seconds: make.histogram(
                 "door_to_decision_seconds",
                 "Time from the card at the door to Kafka's acknowledgement of the decision, in \
@@ -144,6 +167,13 @@ impl Metrics {
             )?,
             registry,
         })
+    }
+
+    /// Shows whether a writer's breaker is open; `shown` is what was shown of it before.
+    pub(crate) fn breaker(&self, breaker: &Breaker, shown: &mut bool) {
+        let is_open = breaker.state() != State::Closed;
+        self.breakers_open.add(i64::from(is_open) - i64::from(*shown));
+        *shown = is_open;
     }
 
     /// Counts what a cache has loaded.
@@ -211,6 +241,10 @@ impl Maker<'_> {
     ) -> prometheus::Result<M> {
         self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::with_opts(self.opts(name, help))?)
     }
 
     fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {

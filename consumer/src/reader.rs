@@ -159,10 +159,9 @@ impl Reader {
             self.start(claiming, &granted)?;
         }
         for claim in self.claims.due_lanes() {
-            // Its writer, where it is not busy anyway.
+            // Its writer, with whatever it gets next.
             if let Some(position) = self.assignment.position(claim.partition)
                 && position.claim == claim
-                && !self.outlets.is_full(position.writer)
             {
                 self.outlets.pending(position.writer).push_wake(claim);
             }

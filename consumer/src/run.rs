@@ -5,6 +5,7 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use resilience::{Breaker, BreakerSettings};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,6 +15,7 @@ use tracing::info;
 use crate::assignment::Assignment;
 use crate::claim::Claimer;
 use crate::claims::Claims;
+use crate::compensator::Compensator;
 use crate::error::Error;
 use crate::follow::Follow;
 use crate::metrics::Metrics;
@@ -107,6 +109,8 @@ async fn work(
             pipeline: pipeline(),
             chunks,
             outbox: outbox.clone(),
+            breaker: Breaker::new(BreakerSettings { wait: settings.retry, ..BreakerSettings::default() }),
+            breaker_shown: false,
             session: None,
             postgres_answers: ready.postgres_answers.clone(),
             stop: stop.clone(),
@@ -125,6 +129,13 @@ async fn work(
         stop.clone(),
     );
     writers.spawn(worker?.run());
+    let compensator = Compensator {
+        settings: settings.clone(),
+        connector: connector.clone(),
+        metrics: metrics.clone(),
+        stop: stop.clone(),
+    };
+    writers.spawn(compensator.run());
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub decision: Decision,
     /// How cards wait for what may pass.
     pub lanes: Limits,
+    /// How dead letters heal by themselves.
+    pub compensation: Compensation,
     /// How decisions are published.
     pub outbox: Outbox,
     /// How to wait when a server is away.
@@ -117,6 +119,22 @@ pub struct Decision {
     pub command_ttl_ms: u64,
 }
 
+/// How dead letters heal by themselves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Compensation {
+    /// How often what has healed is looked for, in ms.
+    pub interval_ms: u64,
+    /// Letters that are replayed at once, at most.
+    pub limit: u32,
+    /// How long the outcome of a replay is waited for, in ms.
+    pub lease_ms: u64,
+    /// Replays that a letter gets without being asked for.
+    pub tries_max: u32,
+    /// Between two of them.
+    pub backoff: Backoff,
+}
+
 /// How decisions are published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -184,6 +202,19 @@ impl Default for Decision {
             clock_skew_ms: 1_000,
             cached_cards_max: 200_000,
             command_ttl_ms: 5_000,
+        }
+    }
+}
+
+impl Default for Compensation {
+    fn default() -> Self {
+        let round = dead_letters::Round::default();
+        Self {
+            interval_ms: 10_000,
+            limit: round.limit,
+            lease_ms: u64::try_from(round.lease.as_millis()).unwrap_or(u64::MAX),
+            tries_max: round.tries_max,
+            backoff: round.backoff,
         }
     }
 }
@@ -262,6 +293,13 @@ impl settings::Settings for Settings {
         within("lanes.events_max", self.lanes.events_max, 1, 10_000)?;
         within("lanes.retry.base_ms", self.lanes.retry.base_ms, 10, 2_000)?;
         within("lanes.retry.cap_ms", self.lanes.retry.cap_ms, self.lanes.retry.base_ms, 2_000)?;
+        let Compensation { interval_ms, limit, lease_ms, tries_max, backoff } = &self.compensation;
+        within("compensation.interval_ms", *interval_ms, 100, 3_600_000)?;
+        within("compensation.limit", *limit, 1, 10_000)?;
+        within("compensation.lease_ms", *lease_ms, 1_000, 3_600_000)?;
+        within("compensation.tries_max", *tries_max, 0, 1_000)?;
+        within("compensation.backoff.base_ms", backoff.base_ms, 1, 3_600_000)?;
+        within("compensation.backoff.cap_ms", backoff.cap_ms, backoff.base_ms, 86_400_000)?;
         if self.decision.cached_cards_max < 2 * batch.rows_max {
             let problem = "must be twice batch.rows_max at least: a batch must fit";
             return Err(Error::value("decision.cached_cards_max", problem));

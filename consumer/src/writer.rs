@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use resilience::{Admission, Breaker, Pass, State};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
@@ -27,6 +28,10 @@ pub(crate) struct Writer {
     pub(crate) outbox: Outbox,
     /// Whether Postgres answered last time; for `/readyz`.
     pub(crate) postgres_answers: Arc<AtomicBool>,
+    /// Whether to try at all.
+    pub(crate) breaker: Breaker,
+    /// Whether the breaker is shown as open.
+    pub(crate) breaker_shown: bool,
     /// Our last session, which may live on in the server when we have given it up.
     pub(crate) session: Option<i32>,
     /// Turns true when the process is to end.
@@ -97,8 +102,10 @@ impl Writer {
         let mut failures: u32 = 0;
         let mut committed = Vec::new();
         while !batch.is_empty() {
+            let Some(pass) = self.may_try().await else { return Ok(()) };
             let error = match self.try_apply(&mut batch, store).await {
                 Ok(entries) => {
+                    self.breaker.succeeded(pass);
                     committed = entries;
                     break;
                 }
@@ -109,28 +116,51 @@ impl Writer {
                 // A bad row that could not be told from its neighbours: what refused it may have
                 // been mended while they were tried.
                 Class::BadRow if failures >= NOT_ISOLATED_MAX => return Err(error),
-                Class::BadRow => {}
                 // The second time it was not what we thought.
                 Class::KeyTaken if self.pipeline.probe_everything => return Err(error),
                 Class::KeyTaken => self.pipeline.probe_everything = true,
-                Class::Outage | Class::Contention => {}
+                Class::Outage | Class::BadRow | Class::Contention => {}
             }
+            match error.class() {
+                Class::Outage => self.breaker.failed(pass, Instant::now(), &mut rand::rng()),
+                // Postgres is there, and says so.
+                _ => self.breaker.succeeded(pass),
+            }
+            self.pipeline.metrics.breaker(&self.breaker, &mut self.breaker_shown);
             failures += 1;
             self.trouble(&error, failures, store);
-            if self.stopped_while_waiting(failures).await {
+            // An open breaker has a wait of its own.
+            if self.breaker.state() == State::Closed && self.stopped_while_waiting(failures).await {
                 return Ok(());
             }
             batch.keep_held(&self.claims);
         }
+        self.pipeline.metrics.breaker(&self.breaker, &mut self.breaker_shown);
         self.pipeline.probe_everything = false;
         if failures > 0 {
             info!(failures, "writing goes on");
         }
         self.postgres_answers.store(true, Ordering::Relaxed);
-        self.pipeline.metrics.batch_events.observe(events as f64);
-        self.pipeline.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
+        if events > 0 {
+            self.pipeline.metrics.batch_events.observe(events as f64);
+            self.pipeline.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
+        }
         self.outbox.hand_over(committed, &mut self.stop).await;
         Ok(())
+    }
+
+    /// Waits until the breaker lets a try through; none if the process is to stop before.
+    async fn may_try(&mut self) -> Option<Pass> {
+        loop {
+            let wait = match self.breaker.may_try(Instant::now()) {
+                Admission::Go(pass) | Admission::Probe(pass) => return Some(pass),
+                Admission::Wait(wait) => wait,
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                _ = self.stop.wait_for(|stop| *stop) => return None,
+            }
+        }
     }
 
     async fn try_apply(

@@ -101,6 +101,8 @@ async fn whoever_takes_over_goes_on_where_the_last_owner_stopped() -> Result<()>
     let places = world.log.publish_swipes(&swipes).await?;
     eventually("all cards wait", async || Ok((parked(&world).await? == 60).then_some(()))).await?;
     consumer.kill()?;
+    // What waits is accounted for, too.
+    world.verify_clean().await?;
     let _next = world.consumer()?;
     let totals = world.caught_up().await?;
     assert_eq!(totals, Totals { rows: 40, dead: 20, ..Totals::default() });

@@ -84,12 +84,12 @@ impl<'r> Columns<'r> {
         Ok(Entry { partition, offset, digest, occurred_at, found: Found::Duplicate })
     }
 
-    /// A dead letter: the digest of its original bytes, taken as the log's are.
-    pub(super) fn dead_letter(mut self) -> Result<Entry, Error> {
+    /// A record that was kept: the digest of its original bytes, taken as the log's are.
+    pub(super) fn record(mut self, found: Found) -> Result<Entry, Error> {
         let (partition, offset) = self.place()?;
         let (key, value) = (self.bytes()?, self.bytes()?);
         let (digest, occurred_at) = digest_of_record(offset, key, value);
-        Ok(Entry { partition, offset, digest, occurred_at, found: Found::DeadLetter })
+        Ok(Entry { partition, offset, digest, occurred_at, found })
     }
 
     fn place(&mut self) -> Result<(i32, i64), Error> {
@@ -156,12 +156,12 @@ mod tests {
         let row = message(&[Some(&1_i32.to_be_bytes()), Some(&7_i64.to_be_bytes()), None, None]);
         first.extend(&row);
         let mut rows = Rows::default();
-        let letter = rows.row(&first).unwrap().unwrap().dead_letter().unwrap();
+        let letter = rows.row(&first).unwrap().unwrap().record(Found::DeadLetter).unwrap();
         assert_eq!((letter.partition, letter.offset), (1, 7));
         assert_eq!(letter.digest, digest_of_record(7, None, None).0);
         assert!(rows.row(&(-1_i16).to_be_bytes()).unwrap().is_none());
         for cut in 2..row.len() {
-            let read = rows.row(&row[..cut]).unwrap().unwrap().dead_letter();
+            let read = rows.row(&row[..cut]).unwrap().unwrap().record(Found::DeadLetter);
             assert!(read.is_err(), "{cut}");
         }
         assert!(Rows::default().row(b"PGCOPY").is_err());

@@ -57,7 +57,7 @@ pub(super) fn totals(
         if position.next < position.first {
             continue;
         }
-        let mut counted: Totals = [0; 6];
+        let mut counted: Totals = [0; 7];
         for found in Found::TABLES {
             counted[found as usize] = stands.found(partition, found);
         }
@@ -68,7 +68,7 @@ pub(super) fn totals(
             }
         }
         for gap in &position.gaps {
-            counted[if gap.lost { 5 } else { 4 }] += overlap(gap.span, part.span);
+            counted[if gap.lost { 6 } else { 5 }] += overlap(gap.span, part.span);
         }
         let wrong = (0..TOTALS.len()).filter(|at| counted[*at] != position.running[*at]);
         let mut tables: Vec<&'static str> = wrong

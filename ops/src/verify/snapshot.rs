@@ -50,10 +50,11 @@ pub(super) struct Position {
 }
 
 /// What the offsets of one partition became, in the order of [`TOTALS`].
-pub(super) type Totals = [i64; 6];
+pub(super) type Totals = [i64; 7];
 
 /// The columns of `consumer_offset` that hold totals.
-pub(super) const TOTALS: [&str; 6] = ["rows", "collisions", "duplicates", "dead", "gaps", "lost"];
+pub(super) const TOTALS: [&str; 7] =
+    ["rows", "collisions", "duplicates", "dead", "parked", "gaps", "lost"];
 
 /// What is kept of a bucket's outcomes that were dropped with their days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

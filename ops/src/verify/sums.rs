@@ -26,13 +26,15 @@ pub(super) enum Found {
     Collision = 1,
     Duplicate = 2,
     DeadLetter = 3,
+    /// It waits in its card's lane: an outcome for the time being.
+    Parked = 4,
     Log,
 }
 
 impl Found {
     /// The tables.
-    pub(super) const TABLES: [Self; 4] =
-        [Self::Row, Self::Collision, Self::Duplicate, Self::DeadLetter];
+    pub(super) const TABLES: [Self; 5] =
+        [Self::Row, Self::Collision, Self::Duplicate, Self::DeadLetter, Self::Parked];
 
     /// The table's name.
     pub(super) const fn name(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Found {
             Self::Collision => "collision",
             Self::Duplicate => "duplicate_event",
             Self::DeadLetter => "dead_letter",
+            Self::Parked => "parked_event",
             Self::Log => "log",
         }
     }
@@ -66,7 +69,7 @@ struct Buckets {
     /// What of the bucket that `low` lies in comes before it.
     below: Sum,
     /// How often each table has an outcome of an offset that was applied.
-    found: [i64; 5],
+    found: [i64; 6],
 }
 
 /// Entries that are kept one by one where they belong nowhere.

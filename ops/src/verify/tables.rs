@@ -32,9 +32,12 @@ impl Snapshot {
         for leaf in self.leaves.iter().filter(|leaf| leaf.reaches(scope.floor)) {
             self.copy(Found::Row, &leaf.name, &only, &mut take, progress).await?;
         }
-        for (found, only) in
-            [(Found::Collision, &timed), (Found::Duplicate, &timed), (Found::DeadLetter, &only)]
-        {
+        for (found, only) in [
+            (Found::Collision, &timed),
+            (Found::Duplicate, &timed),
+            (Found::DeadLetter, &only),
+            (Found::Parked, &only),
+        ] {
             self.copy(found, found.name(), only, &mut take, progress).await?;
         }
         Ok(sums)
@@ -59,7 +62,7 @@ impl Snapshot {
         for leaf in &self.leaves {
             self.copy(Found::Row, &leaf.name, &only, take, &hidden).await?;
         }
-        for found in [Found::Collision, Found::Duplicate, Found::DeadLetter] {
+        for found in [Found::Collision, Found::Duplicate, Found::DeadLetter, Found::Parked] {
             self.copy(found, found.name(), &only, take, &hidden).await?;
         }
         Ok(())
@@ -75,13 +78,13 @@ impl Snapshot {
     ) -> Result<(), Error> {
         let sql = match found {
             Found::Duplicate => include_str!("sql/copy_duplicates.sql"),
-            Found::DeadLetter => include_str!("sql/copy_dead_letters.sql"),
+            Found::DeadLetter | Found::Parked => include_str!("sql/copy_records.sql"),
             Found::Row | Found::Collision | Found::Log => include_str!("sql/copy_swipes.sql"),
         };
         let sql = sql.replace("{table}", table).replace("{only}", only);
         let read = |columns: Columns<'_>| match found {
             Found::Duplicate => columns.duplicate(),
-            Found::DeadLetter => columns.dead_letter(),
+            Found::DeadLetter | Found::Parked => columns.record(found),
             Found::Row | Found::Collision | Found::Log => columns.swipe(found),
         };
         let mut stream = pin!(self.client.copy_out(sql.as_str()).await?);

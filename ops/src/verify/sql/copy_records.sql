@@ -1,6 +1,6 @@
--- {only} says which of them.
+-- {table} is dead_letter or parked_event; {only} says which of them.
 COPY (
     SELECT t.log_partition, t.log_offset, t.key, t.value
-    FROM dead_letter t
+    FROM {table} t
     WHERE {only}
 ) TO STDOUT (FORMAT binary)
