@@ -23,6 +23,7 @@ mod read_again;
 mod rebalance;
 mod rules;
 mod settings;
+mod sqlstates;
 mod stale_permissions;
 mod start_order;
 mod sync_storm;
