@@ -26,7 +26,7 @@ pub(crate) struct Compensator {
 impl Compensator {
     /// Makes a round every so often, until the process is to stop. A round that fails is made again
     /// with the next: no event is at risk meanwhile.
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
+    pub(crate) async fn run(mut self) {
         let interval_ms = self.settings.compensation.interval_ms;
         let mut failures: u32 = 0;
         loop {
@@ -34,14 +34,14 @@ impl Compensator {
             let wait_ms = rand::rng().random_range(interval_ms / 2..=interval_ms * 3 / 2);
             tokio::select! {
                 () = sleep(Duration::from_millis(wait_ms)) => {}
-                _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+                _ = self.stop.wait_for(|stop| *stop) => return,
             }
             let limit = self.settings.batch.timeout();
             let mut stop = self.stop.clone();
             let made = tokio::select! {
                 made = timeout(limit, self.round()) => made,
                 // Whole or not at all.
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                _ = stop.wait_for(|stop| *stop) => return,
             };
             match made.unwrap_or(Err(Error::BatchTimeout(self.settings.batch.timeout_ms))) {
                 Ok(Compensated { replayed, given_up_total, waiting_total }) => {
@@ -50,13 +50,19 @@ impl Compensator {
                     self.metrics.letters_given_up.set(given_up_total);
                     self.metrics.letters_waiting.set(waiting_total);
                     if !replayed.is_empty() {
-                        info!(letters = replayed.len(), "what was wrong has healed; replaying them");
+                        info!(
+                            letters = replayed.len(),
+                            "what was wrong has healed; replaying them"
+                        );
                     }
                 }
                 Err(error) => {
                     failures += 1;
                     if failures.is_power_of_two() {
-                        warn!(error = crate::chain(&error), failures, "no dead letters compensated");
+                        warn!(
+                            error = crate::chain(&error),
+                            failures, "no dead letters compensated"
+                        );
                     }
                 }
             }

@@ -139,8 +139,7 @@ impl Metrics {
                 "Writers that have stopped trying for a while: a server is away.",
             )?,
             claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
-            partitions: make
-                .gauge("claimed_partitions", "Partitions this member has claimed.")?,
+            partitions: make.gauge("claimed_partitions", "Partitions this member has claimed.")?,
             pauses: make.counter("pauses_total", "Times a writer's partitions were paused.")?,
             published: make.counters(
                 "outbox_published_total",

@@ -109,7 +109,10 @@ async fn work(
             pipeline: pipeline(),
             chunks,
             outbox: outbox.clone(),
-            breaker: Breaker::new(BreakerSettings { wait: settings.retry, ..BreakerSettings::default() }),
+            breaker: Breaker::new(BreakerSettings {
+                wait: settings.retry,
+                ..BreakerSettings::default()
+            }),
             breaker_shown: false,
             session: None,
             postgres_answers: ready.postgres_answers.clone(),
@@ -135,7 +138,8 @@ async fn work(
         metrics: metrics.clone(),
         stop: stop.clone(),
     };
-    writers.spawn(compensator.run());
+    // Not among the writers: nobody waits for it.
+    let compensator = tokio::spawn(compensator.run());
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {
@@ -154,7 +158,10 @@ async fn work(
         complained: None,
     };
     let reader = spawn_reader(reader)?;
-    finish(reader, writers, &reader_stop, &writers_done, stop).await
+    let outcome = finish(reader, writers, &reader_stop, &writers_done, stop).await;
+    // Its rounds are whole or not at all.
+    compensator.abort();
+    outcome
 }
 
 fn assignment(

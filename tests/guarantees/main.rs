@@ -21,6 +21,7 @@ mod permission_races;
 mod poison_event;
 mod read_again;
 mod rebalance;
+mod replays;
 mod rules;
 mod settings;
 mod sqlstates;

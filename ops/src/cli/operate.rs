@@ -17,7 +17,7 @@ pub enum Offsets {
     ///
     /// first, next: offsets read so far, `next` being the one to come. They became rows, collisions
     /// (a second swipe of a card in one millisecond), duplicates, dead letters, gaps (offsets without
-    /// an event) or lost (see `accept-loss`); parked is for later versions. high: the end of the log.
+    /// an event) or lost (see `accept-loss`); parked ones wait in lanes. high: the end of the log.
     /// lag: what is left; worry when it grows while consumers run.
     Show,
     /// Go on behind what Kafka no longer has

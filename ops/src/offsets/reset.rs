@@ -1,10 +1,12 @@
 //! `gatelog offsets reset`: reads a part of the log again, which changes no row.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use seal::{bucket_of, bucket_start};
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::position::{Position, positions, put, split_gap};
@@ -60,6 +62,14 @@ pub struct Back {
     pub outcomes_before: Outcomes,
 }
 
+/// How long to wait for lanes: a card is held up for 2 s at most, while a consumer runs.
+const LANES_WAIT: Duration = Duration::from_secs(10);
+/// Between two looks at them.
+const LANES_PAUSE: Duration = Duration::from_millis(250);
+/// What is in the way.
+const LANES: &str = "events before that offset wait in lanes (parked_event): they leave them within \
+    seconds while a consumer runs, so start one, or try again";
+
 /// Who stands in a row that was set back.
 const BY: &str = "gatelog offsets reset";
 /// What happened while was counted.
@@ -102,7 +112,7 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
     }
     let topic = settings.topic.swipes.clone();
     let watermarks = watermarks(&settings.kafka, &topic).await?;
-    let counted = count(&mut client, to, which, &watermarks).await?;
+    let counted = count_when_lanes_allow(&mut client, to, which, &watermarks).await?;
     let transaction = client.transaction().await?;
     let positions = chosen(&transaction, which, run).await?;
     let mut partitions = Vec::new();
@@ -114,6 +124,9 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
         let open = open_at(&transaction, position, &target).await?;
         if !run.is_dry() {
             split_gap(&transaction, target.partition, target.offset).await?;
+            // What waits behind the target is read again with the rest.
+            let sql = "DELETE FROM parked_event WHERE log_partition = $1 AND log_offset >= $2";
+            transaction.execute(sql, &[&target.partition, &target.offset]).await?;
             put(&transaction, target.partition, BY, &open, &outcomes_before).await?;
         }
         partitions.push(Back {
@@ -133,6 +146,22 @@ pub async fn reset(settings: &Settings, to: To, which: &Which, run: &Run) -> Res
     Ok(report)
 }
 
+/// Counts, after a moment where an event before the target waits in a lane: no lane is open for long.
+async fn count_when_lanes_allow(
+    client: &mut Client,
+    to: To,
+    which: &Which,
+    watermarks: &BTreeMap<i32, (i64, i64)>,
+) -> Result<Vec<(Target, Outcomes)>, Error> {
+    let until = Instant::now() + LANES_WAIT;
+    loop {
+        match count(client, to, which, watermarks).await {
+            Err(Error::Busy(LANES)) if Instant::now() < until => sleep(LANES_PAUSE).await,
+            counted => return counted,
+        }
+    }
+}
+
 /// Where each partition goes back to, and what became of the offsets before: in one moment, and
 /// without a lock, so that no batch waits while whole tables are read. What became of an offset that
 /// was read does not change.
@@ -146,11 +175,17 @@ async fn count(
     let moment = moment.read_only(true).start().await?;
     let positions = chosen(&moment, which, &Run::Dry).await?;
     let limits = limits(&moment).await?;
+    let sql = "SELECT log_partition, min(log_offset) FROM parked_event GROUP BY log_partition";
+    let rows = moment.query(sql, &[]).await?;
+    let first_parked: BTreeMap<i32, i64> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
     let mut targets = Vec::new();
     for position in &positions {
         let low = watermarks.get(&position.partition).map_or(i64::MAX, |(low, _)| *low);
         let limits = limits.get(&position.partition).copied().unwrap_or_default();
         let offset = target(position, to, low, &limits)?;
+        if first_parked.get(&position.partition).is_some_and(|first| *first < offset) {
+            return Err(Error::Busy(LANES));
+        }
         targets.push(Target { partition: position.partition, offset, limits });
     }
     let totals = totals_before(&moment, &targets).await?;
@@ -180,10 +215,6 @@ fn target(position: &Position, to: To, low: i64, limits: &Limits) -> Result<i64,
     let Position { partition, first_offset, .. } = *position;
     let next_offset = position.next_offset();
     let refuse = |why: String| Err(Error::Usage(format!("partition {partition}: {why}")));
-    let parked = position.outcomes.parked;
-    if parked > 0 {
-        return refuse(format!("{parked} events wait in lanes: go back when none does"));
-    }
     let wanted = match to {
         To::Start => first_offset,
         To::Offset(offset) if offset > next_offset => {
