@@ -68,7 +68,7 @@ mod tests {
             seals: seals.iter().map(|seal| (seal.bucket, (seal.sum, seal.chain))).collect(),
             dropped: BTreeMap::new(),
             gaps: Vec::new(),
-            running: [0; 6],
+            running: [0; 7],
         }
     }
 

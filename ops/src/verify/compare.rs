@@ -184,7 +184,7 @@ mod tests {
                 seals: seals.iter().map(|seal| (seal.bucket, (seal.sum, seal.chain))).collect(),
                 dropped,
                 gaps: Vec::new(),
-                running: [0; 6],
+                running: [0; 7],
             };
             Self { position, stands, log }
         }

@@ -199,7 +199,7 @@ mod tests {
             seals: (0..4).map(|bucket| (bucket, (sum(bucket), Chain::START))).collect(),
             dropped: BTreeMap::new(),
             gaps: Vec::new(),
-            running: [0; 6],
+            running: [0; 7],
         }
     }
 
