@@ -111,6 +111,13 @@ impl From<registry::Error> for Error {
     }
 }
 
+impl From<dead_letters::Error> for Error {
+    fn from(error: dead_letters::Error) -> Self {
+        let dead_letters::Error::Postgres(source) = error;
+        Self::Postgres(source)
+    }
+}
+
 /// What to do about an error of Postgres, where that is known.
 fn cure(error: &tokio_postgres::Error) -> &'static str {
     match error.code() {

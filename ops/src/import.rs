@@ -12,7 +12,6 @@ mod upload;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::settings::Settings;
@@ -47,7 +46,7 @@ pub async fn run(
     let unreadable = |source| Error::File { path: file.to_owned(), source };
     let source = File::open(file).map_err(unreadable)?;
     let bytes = source.metadata().map_err(unreadable)?.len();
-    let bar = bar(bytes);
+    let bar = output::bar(bytes);
     let (summary, outcome) = upload(source, mapping, &settings.gateway, options, |summary| {
         bar.set_position(summary.bytes);
         bar.set_message(format!("{} logged", summary.logged));
@@ -72,16 +71,6 @@ fn mapping_text(mapping: &str) -> Result<String, Error> {
     }
     let path = PathBuf::from(mapping);
     std::fs::read_to_string(&path).map_err(|source| Error::File { path, source })
-}
-
-/// Drawn on a terminal only.
-fn bar(bytes: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:40} {percent:>3}%  {msg}  {eta} left");
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn render(summary: &Summary) -> String {

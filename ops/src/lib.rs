@@ -5,6 +5,7 @@
 pub mod access;
 pub mod cli;
 pub mod connect;
+pub mod dlq;
 mod error;
 pub mod import;
 pub mod offsets;

@@ -66,6 +66,12 @@ pub(crate) async fn record(
     Ok(())
 }
 
+/// Who is at work: user of the system, and role of the database.
+pub(crate) async fn actor(client: &Client) -> Result<String, Error> {
+    let row = client.query_one("SELECT $1::text || ' as ' || session_user", &[&os_user()]).await?;
+    Ok(row.get(0))
+}
+
 /// Says what to do where somebody else was in the way for too long.
 pub(crate) fn busy(what: &'static str) -> impl Fn(tokio_postgres::Error) -> Error {
     move |error| match error.code() {

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use console::style;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::Error;
@@ -37,6 +38,29 @@ pub(crate) fn note(text: &str) {
     };
     // Nobody is there to be told.
     let _ = writeln!(io::stderr(), "{mark} {text}");
+}
+
+/// How far something is, drawn on a terminal only.
+pub(crate) fn bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3}%  {msg}  {eta} left");
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Text from elsewhere, so that it cannot steer the terminal: what is not visible is escaped, but
+/// for line feeds.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut all, c| {
+        if c.is_control() && c != '\n' {
+            all.extend(c.escape_default());
+        } else {
+            all.push(c);
+        }
+        all
+    })
 }
 
 /// A table: columns as wide as their widest cell, numbers to the right.

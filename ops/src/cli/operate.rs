@@ -80,7 +80,7 @@ pub struct Change {
     /// Do it; without it this only says what would change
     #[arg(long, requires = "reason")]
     pub apply: bool,
-    /// Why, for the record (table operator_action); never name a card
+    /// Why, for the record; never name a card
     #[arg(long, value_name = "TEXT", requires = "apply", value_parser = reason)]
     pub reason: Option<String>,
 }
@@ -169,7 +169,7 @@ pub(super) async fn partitions(
 }
 
 impl Change {
-    fn run(&self) -> Run {
+    pub(super) fn run(&self) -> Run {
         match &self.reason {
             Some(reason) if self.apply => Run::Apply { reason: reason.clone() },
             _ => Run::Dry,

@@ -1,0 +1,8 @@
+WHERE ($1::uuid[] IS NULL OR d.dead_letter_id = ANY ($1))
+  AND ($2::text[] IS NULL OR d.state = ANY ($2))
+  AND ($3::text[] IS NULL OR d.reason = ANY ($3))
+  AND ($4::text[] IS NULL OR d.stage = ANY ($4))
+  AND ($5::text[] IS NULL OR d.terminal_id = ANY ($5))
+  AND (NOT $6::boolean OR d.terminal_id IS NULL)
+  AND ($7::timestamptz IS NULL OR d.created_at >= $7)
+  AND ($8::timestamptz IS NULL OR d.created_at < $8)
