@@ -1,7 +1,7 @@
 //! A letter, all of it: what `show`, `export` and `import` are about. It holds the card.
 
 use registry::Timestamptz;
-use schemas::{Millis, Swipe};
+use schemas::Millis;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
@@ -121,19 +121,6 @@ impl Letter {
     /// What a replay of it sends, headers of replays aside.
     pub(super) fn sent(&self) -> &Record {
         self.amended.as_ref().unwrap_or(&self.original)
-    }
-}
-
-impl Says {
-    /// What a value says, where it can be read.
-    pub(super) fn of(value: Option<&[u8]>) -> Option<Self> {
-        let swipe = Swipe::decode(value?).ok()?;
-        Some(Self {
-            event_id: swipe.event_id,
-            card_id: swipe.card_id.into_owned(),
-            terminal_id: swipe.terminal_id.into_owned(),
-            occurred_at: swipe.occurred_at,
-        })
     }
 }
 

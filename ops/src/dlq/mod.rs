@@ -18,7 +18,6 @@ mod letter;
 pub mod list;
 mod prospect;
 mod put_back;
-pub mod rebuild;
 pub mod replay;
 mod send;
 pub mod show;

@@ -15,7 +15,7 @@ use super::letters;
 use crate::operator::Run;
 use crate::{Error, output};
 
-/// What became of the letters of a file or topic.
+/// What became of the letters of a file.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) dry_run: bool,
@@ -32,7 +32,7 @@ pub(super) struct Report {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Skipped {
     pub(super) letters: usize,
-    /// The first few: lines of the file, or places in the topic.
+    /// The first few, as lines of the file.
     pub(super) first: Vec<String>,
 }
 
