@@ -1,6 +1,7 @@
 //! The command line.
 
 mod access;
+mod dlq;
 mod operate;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::settings::Settings;
 use crate::{Error, Verdict, import, output, setup, verify};
 
 pub use access::Access;
+pub use dlq::Dlq;
 pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
 
 const EXIT_CODES: &str = "\
@@ -35,6 +37,7 @@ Examples:
   gatelog access import access.json
   gatelog access why 4711 door-7
   gatelog import swipes.csv --mapping vast
+  gatelog dlq summary
   gatelog offsets show
   gatelog partitions drop --older-than 400
   gatelog verify";
@@ -71,6 +74,9 @@ pub enum Command {
     #[command(after_help = "`gatelog import --help` shows how to write a mapping.")]
     #[command(after_long_help = import_help())]
     Import(Import),
+    /// Events that could not be applied: look at them, send them once more, or give them up
+    #[command(subcommand)]
+    Dlq(Dlq),
     /// How far the log has been read
     #[command(subcommand)]
     Offsets(Offsets),
@@ -245,6 +251,7 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
             };
             import::run(&settings, &args.file, &args.mapping, &options, json).await
         }
+        Command::Dlq(command) => dlq::run(command, &settings, json).await,
         Command::Offsets(command) => operate::offsets(command, &settings, json).await,
         Command::Partitions(command) => operate::partitions(command, &settings, json).await,
         Command::Verify(args) => {

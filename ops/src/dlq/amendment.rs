@@ -161,7 +161,11 @@ fn changes(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Chang
         let shown = |value: Option<&Value>| value.filter(|_| !withheld).cloned();
         (before != after).then(|| Change {
             // A field that we do not know may be called anything.
-            field: if withheld && name != "card_id" { "another field".into() } else { name.clone() },
+            field: if withheld && name != "card_id" {
+                "another field".into()
+            } else {
+                name.clone()
+            },
             before: shown(before),
             after: shown(after),
             withheld,
@@ -297,7 +301,10 @@ mod tests {
         let at = "2026-03-01T08:00:00.000Z";
         let letter = letter(b"\xff", &[("ce_source", "door-9"), ("ce_time", at)]);
         let fields = start(&letter);
-        assert_eq!((&fields["card_id"], &fields["terminal_id"]), (&json!("card-1"), &json!("door-9")));
+        assert_eq!(
+            (&fields["card_id"], &fields["terminal_id"]),
+            (&json!("card-1"), &json!("door-9"))
+        );
         let made = make(&letter, &fields).unwrap();
         assert_eq!(made.amends, letter.dead_letter_id);
         assert!(made.changes.is_empty());

@@ -99,9 +99,8 @@ async fn discard(client: &Client, lines: &mut [Line], reason: &str) -> Result<()
         let wanted: Vec<(Uuid, i64)> =
             goes.map(|line| (line.dead_letter_id, line.version)).collect();
         let done = dead_letters::discard(client, &wanted, &by).await?;
-        let lost = |line: &&mut Line| {
-            line.end == End::Discarded && !done.contains(&line.dead_letter_id)
-        };
+        let lost =
+            |line: &&mut Line| line.end == End::Discarded && !done.contains(&line.dead_letter_id);
         chunk.iter_mut().filter(lost).for_each(|line| line.end = End::Overtaken);
     }
     Ok(())

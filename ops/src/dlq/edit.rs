@@ -69,7 +69,12 @@ const UNDER_WAY: &str = "a replay of it is under way: try again when its outcome
 /// # Errors
 /// A letter that is not there or has come to its end, a value that is no swipe, another version
 /// than was expected, or Postgres' own.
-pub async fn run(settings: &Settings, edit: &Edit, run: &Run, json: bool) -> Result<Verdict, Error> {
+pub async fn run(
+    settings: &Settings,
+    edit: &Edit,
+    run: &Run,
+    json: bool,
+) -> Result<Verdict, Error> {
     let client = operator::session(&settings.postgres).await?;
     let id = edit.id.find(&client).await?;
     let letter = Letter::load(&client, id).await?;
@@ -150,10 +155,7 @@ async fn store(
 }
 
 /// The new event, and the file that its text stands in.
-async fn amend(
-    letter: &Letter,
-    source: &Source,
-) -> Result<(Amendment, Option<PathBuf>), Error> {
+async fn amend(letter: &Letter, source: &Source) -> Result<(Amendment, Option<PathBuf>), Error> {
     let start = amendment::start(letter);
     let invalid = |invalid: schemas::Invalid| Error::Usage(invalid.to_string());
     let fields = match source {

@@ -18,8 +18,12 @@ use crate::Error;
 pub(super) fn edit(text: &str) -> Result<(String, PathBuf), Error> {
     let path = std::env::temp_dir().join(format!("gatelog-dlq-{}.json", Uuid::new_v4().simple()));
     let unwritable = |source| Error::File { path: path.clone(), source };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(unwritable)?;
     file.write_all(text.as_bytes()).map_err(unwritable)?;
     drop(file);
     let edited = open(&path).and_then(|()| std::fs::read_to_string(&path).map_err(unwritable));

@@ -20,7 +20,12 @@ const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 ///
 /// # Errors
 /// A file that cannot be read, or Postgres' own.
-pub async fn run(settings: &Settings, file: &Path, run: &Run, json: bool) -> Result<Verdict, Error> {
+pub async fn run(
+    settings: &Settings,
+    file: &Path,
+    run: &Run,
+    json: bool,
+) -> Result<Verdict, Error> {
     let unreadable = |source| Error::File { path: file.to_owned(), source };
     let mut reader = BufReader::new(File::open(file).map_err(unreadable)?);
     let mut client = operator::session(&settings.postgres).await?;
@@ -44,10 +49,7 @@ pub async fn run(settings: &Settings, file: &Path, run: &Run, json: bool) -> Res
         }
         match parse(&line) {
             Ok(letter) => batch.push((format!("line {number}"), letter)),
-            Err(why) => {
-                put_back.report.read += 1;
-                put_back.report.skip(&why, format!("line {number}"));
-            }
+            Err(why) => put_back.unreadable(&why, format!("line {number}")),
         }
         if batch.len() == AT_ONCE {
             put_back.all(std::mem::take(&mut batch)).await?;
@@ -62,8 +64,9 @@ pub async fn run(settings: &Settings, file: &Path, run: &Run, json: bool) -> Res
 /// A letter as it can stand here: what was under way there is not under way here.
 fn parse(line: &[u8]) -> Result<Letter, String> {
     // The text of the error may quote the line.
-    let mut letter: Letter = serde_json::from_slice(line)
-        .map_err(|error| format!("is no letter as `gatelog dlq export` writes it ({})", kind(&error)))?;
+    let mut letter: Letter = serde_json::from_slice(line).map_err(|error| {
+        format!("is no letter as `gatelog dlq export` writes it ({})", kind(&error))
+    })?;
     match State::parse(&letter.state) {
         None => return Err("has a state that is none".to_owned()),
         Some(State::Replaying) => State::Open.as_str().clone_into(&mut letter.state),
@@ -71,7 +74,8 @@ fn parse(line: &[u8]) -> Result<Letter, String> {
     }
     letter.lease_until = None;
     if let Some(amended) = &letter.amended {
-        let whole = amended.key().is_some() && amended.value().is_some_and(|v| Swipe::decode(v).is_ok());
+        let whole =
+            amended.key().is_some() && amended.value().is_some_and(|v| Swipe::decode(v).is_ok());
         if !whole {
             return Err("what it was edited to is no swipe".to_owned());
         }

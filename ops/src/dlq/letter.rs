@@ -1,7 +1,7 @@
 //! A letter, all of it: what `show`, `export` and `import` are about. It holds the card.
 
 use registry::Timestamptz;
-use schemas::Millis;
+use schemas::{Millis, Swipe};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{GenericClient, Row};
 use uuid::Uuid;
@@ -124,6 +124,19 @@ impl Letter {
     }
 }
 
+impl Says {
+    /// What a value says, where it can be read.
+    pub(super) fn of(value: Option<&[u8]>) -> Option<Self> {
+        let swipe = Swipe::decode(value?).ok()?;
+        Some(Self {
+            event_id: swipe.event_id,
+            card_id: swipe.card_id.into_owned(),
+            terminal_id: swipe.terminal_id.into_owned(),
+            occurred_at: swipe.occurred_at,
+        })
+    }
+}
+
 impl Record {
     pub(super) fn value(&self) -> Option<&[u8]> {
         self.value.as_ref().map(|blob| blob.0.as_slice())
@@ -150,6 +163,7 @@ fn blob(row: &Row, column: &str) -> Option<Blob> {
 fn headers(row: &Row, names: &str, values: &str) -> Vec<Header> {
     let names: Vec<Vec<u8>> = row.get(names);
     let values: Vec<Option<Vec<u8>>> = row.get(values);
-    let header = |(name, value): (_, Option<_>)| Header { name: Blob(name), value: value.map(Blob) };
+    let header =
+        |(name, value): (_, Option<_>)| Header { name: Blob(name), value: value.map(Blob) };
     names.into_iter().zip(values).map(header).collect()
 }

@@ -119,12 +119,19 @@ impl Answer {
                 cause,
                 or_nothing(line.terminal_id.as_ref()),
                 format!("{}/{}", line.log_partition, line.log_offset),
-                if line.failed_again > 0 { format!("{}x", line.failed_again) } else { NOTHING.to_owned() },
+                if line.failed_again > 0 {
+                    format!("{}x", line.failed_again)
+                } else {
+                    NOTHING.to_owned()
+                },
                 if line.amended { "edited".to_owned() } else { String::new() },
             ]);
         }
         let end = if self.more {
-            format!("the newest {}; there are more: --limit, or gatelog dlq summary", letters(self.letters.len()))
+            format!(
+                "the newest {}; there are more: --limit, or gatelog dlq summary",
+                letters(self.letters.len())
+            )
         } else {
             letters(self.letters.len())
         };

@@ -18,6 +18,7 @@ mod letter;
 pub mod list;
 mod prospect;
 mod put_back;
+pub mod rebuild;
 pub mod replay;
 mod send;
 pub mod show;

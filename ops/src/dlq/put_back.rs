@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
-use super::letter::{Letter, Record};
+use super::letter::{Letter, Record, Says};
 use super::letters;
 use crate::operator::Run;
 use crate::{Error, output};
@@ -76,6 +76,26 @@ impl<'a> PutBack<'a> {
         let actor = crate::operator::actor(client).await?;
         let report = Report { dry_run: run.is_dry(), ..Report::default() };
         Ok(Self { client, log_id, actor, action: action.as_str(), run, report })
+    }
+
+    /// Namespace of the ids of this database's letters.
+    pub(super) fn log_id(&self) -> Uuid {
+        self.log_id
+    }
+
+    /// Counts one that is no letter.
+    pub(super) fn unreadable(&mut self, why: &str, place: String) {
+        self.report.read += 1;
+        self.report.skip(why, place);
+    }
+
+    /// Whether an identity is a row or a collision.
+    pub(super) async fn is_applied(&self, says: Option<&Says>) -> Result<bool, Error> {
+        let Some(Says { event_id, card_id, occurred_at, .. }) = says else { return Ok(false) };
+        let at = Timestamptz(*occurred_at);
+        let sql = include_str!("sql/is_applied.sql");
+        let row = self.client.query_one(sql, &[&at, card_id, event_id]).await?;
+        Ok(row.get(0))
     }
 
     /// Puts these back, or only says whether it could. Each comes with its place, for the account.
@@ -206,7 +226,7 @@ fn is_of_the_row(code: &SqlState) -> bool {
 
 impl Report {
     /// Counts one that cannot be put back.
-    pub(super) fn skip(&mut self, why: &str, place: String) {
+    fn skip(&mut self, why: &str, place: String) {
         let why = if self.skipped.len() < REASONS_MAX || self.skipped.contains_key(why) {
             why
         } else {

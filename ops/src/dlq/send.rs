@@ -62,8 +62,7 @@ pub(super) async fn send(
 ) -> Result<BTreeMap<Uuid, Outcome>, Error> {
     let by = By { actor, action: Action::Replay, reason: Some(reason) };
     let at_once = (pace.rate_per_s / 10).clamp(1, AT_ONCE_MAX);
-    let mut ticks =
-        interval(Duration::from_secs(1) * at_once / pace.rate_per_s.max(1));
+    let mut ticks = interval(Duration::from_secs(1) * at_once / pace.rate_per_s.max(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let bar = output::bar(letters.len() as u64);
     let mut outcomes = BTreeMap::new();

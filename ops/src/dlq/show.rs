@@ -226,7 +226,8 @@ fn dump(bytes: &[u8]) -> String {
         for (nth, byte) in bytes.iter().enumerate() {
             let _ = write!(numbers, "{}{byte:02x} ", if nth == 8 { " " } else { "" });
         }
-        let visible = |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' };
+        let visible =
+            |byte: &u8| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' };
         let characters: String = bytes.iter().map(visible).collect();
         let _ = writeln!(text, "{:08x}  {numbers:<50}|{characters}|", line * 16);
     }

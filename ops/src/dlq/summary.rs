@@ -114,7 +114,9 @@ impl Answer {
             text += &format!("the first {GROUPS_MAX} groups; there are more: filters choose\n");
         }
         if waiting > 0 {
-            text += &format!("{waiting} of them will be tried by themselves when their cause has healed\n");
+            text += &format!(
+                "{waiting} of them will be tried by themselves when their cause has healed\n"
+            );
         }
         text
     }
