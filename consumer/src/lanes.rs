@@ -144,7 +144,8 @@ impl Lanes {
             && match self.of.get(&card) {
                 Some(lane) => !lane.is_over,
                 None => {
-                    may_open() && self.open.get(&partition).is_none_or(|n| *n < limits.lanes_max)
+                    may_open()
+                        && self.open.get(&partition).copied().unwrap_or_default() < limits.lanes_max
                 }
             };
         if !may_wait {
@@ -185,4 +186,88 @@ fn deadline(record: &Record) -> Option<Millis> {
     let headers = record.headers()?;
     let text = std::str::from_utf8(last(&headers, headers::DEADLINE)?).ok()?;
     text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use registry::Cache;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::chunk::{Claim, Kept};
+
+    fn at(ms: i64) -> Millis {
+        Millis::from_unix_ms(ms)
+    }
+
+    fn record(deadline: Option<&str>) -> Record {
+        let header =
+            |text: &str| (headers::DEADLINE.as_bytes().to_vec(), Some(text.as_bytes().to_vec()));
+        let kept = Kept { headers: deadline.map(header).into_iter().collect(), ..Kept::default() };
+        Record::kept(Claim { partition: 0, owner: Uuid::nil() }, 7, kept)
+    }
+
+    fn cards() -> [Slot; 2] {
+        let mut cache = Cache::new(NonZeroUsize::MIN);
+        ["a", "b"].map(|card| cache.card(card))
+    }
+
+    fn waiting(wait: Wait, events: usize, now: Millis, limits: &Limits) -> Lanes {
+        let mut lanes = Lanes::default();
+        for offset in 0..events {
+            let parked = Parked { place: (0, offset as i64), card_id: "a".to_owned(), wait };
+            lanes.found(cards()[0], &parked, now, limits);
+        }
+        lanes
+    }
+
+    #[test]
+    fn what_fails_opens_a_lane_that_holds_its_card_and_no_other() {
+        let (mut lanes, limits, [a, b]) = (Lanes::default(), Limits::default(), cards());
+        let fate = lanes.not_yet(a, &record(None), None, || true, at(1_000), &limits);
+        let NotYet::Wait(wait) = fate else { panic!("{fate:?}") };
+        assert_eq!((wait.opened_at, wait.tries), (at(1_000), 1));
+        assert!(lanes.holds(a) && !lanes.holds(b));
+        assert_eq!(lanes.behind(a).map(|wait| wait.tries), Some(0));
+        assert_eq!(lanes.behind(b), None);
+        let due = lanes.due(at(1_000), &limits)[&0];
+        assert!(due <= Duration::from_millis(limits.retry.cap_ms), "{due:?}");
+    }
+
+    #[test]
+    fn who_may_not_wait_does_not() {
+        let (limits, [a, _]) = (Limits::default(), cards());
+        let give_up = NotYet::GiveUp { tries: 1 };
+        let fate = |record, may_open, limits: &Limits| {
+            Lanes::default().not_yet(a, &record, None, || may_open, at(1_000), limits)
+        };
+        assert_eq!(fate(record(None), false, &limits), give_up);
+        assert_eq!(fate(record(Some("1970-01-01T00:00:01Z")), true, &limits), give_up);
+        assert_ne!(fate(record(Some("1970-01-01T00:00:02Z")), true, &limits), give_up);
+        assert_eq!(fate(record(None), true, &Limits { lanes_max: 0, ..limits }), give_up);
+    }
+
+    #[test]
+    fn a_lane_is_tried_when_it_is_due_and_is_over_in_time() {
+        let (limits, [a, _]) = (Limits::default(), cards());
+        let wait = Wait { opened_at: at(10_000), tries: 1, next_try_at: at(10_400) };
+        assert!(waiting(wait, 2, at(10_399), &limits).holds(a), "not due yet");
+        let mut due = waiting(wait, 2, at(10_400), &limits);
+        assert!(!due.holds(a));
+        let fate = due.not_yet(a, &record(None), Some(wait), || false, at(10_400), &limits);
+        assert!(
+            matches!(fate, NotYet::Wait(Wait { tries: 2, opened_at, .. }) if opened_at == at(10_000))
+        );
+        assert!(due.holds(a), "what is behind it waits on");
+        // Over: after its time, with too many in it, or by a clock that cannot be right.
+        let late = 10_000 + limits.open_ms_max as i64;
+        for (events, now) in [(2, late), (limits.events_max, 10_100), (2, 8_999)] {
+            let mut over = waiting(wait, events, at(now), &limits);
+            assert!(!over.holds(a), "{events} events at {now}");
+            let fate = over.not_yet(a, &record(None), Some(wait), || true, at(now), &limits);
+            assert_eq!(fate, NotYet::GiveUp { tries: 2 }, "{events} events at {now}");
+        }
+    }
 }

@@ -214,8 +214,13 @@ impl Known<'_> {
     /// Why an event is given up without being tried: Postgres has refused its row, or would those of
     /// its terminal.
     fn refuses(&self, event: &Event<'_>) -> Option<Cause> {
-        if let Some(cause) = self.bad.get(&event.place()) {
+        if !self.bad.is_empty()
+            && let Some(cause) = self.bad.get(&event.place())
+        {
             return Some(cause.clone());
+        }
+        if !self.quarantine.is_watching() {
+            return None;
         }
         // An unregistered one may be registered by now: whoever resolves it finds out.
         let registered = Some(self.cache.terminal_version(event.terminal)?);
