@@ -1,6 +1,8 @@
 //! The command line: what is measured, from when to when.
 
-use bench::{age, decide, drain, latency, reupload, verify};
+use std::path::PathBuf;
+
+use bench::{age, backoff, decide, drain, latency, reupload, verify};
 use clap::{Args, Parser};
 
 /// Figures, always beside a peer or a ceiling that is measured in the same run.
@@ -16,6 +18,7 @@ pub(crate) enum Command {
     Latency(Latency),
     Decide(Decide),
     Verify(Verify),
+    Backoff(Backoff),
 }
 
 /// How fast a consumer empties a full log, beside raw COPY of the same rows
@@ -210,6 +213,34 @@ pub(crate) struct Decide {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) options: verify::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What jitter is good for: a thousand clients that fail at once, simulated
+///
+/// All clients call in the first 10 ms, in which the server serves nobody. From then on it serves the
+/// first requests of each 10 ms, up to --capacity, and refuses the others at once; who is refused
+/// waits as the product does (crate resilience) and calls again, until all are served. Once they wait
+/// without jitter: base, doubled after each failure, up to the cap. Once with full jitter: a random
+/// time up to that. No try limit, no deadline, no network: simulated time, and no server is needed.
+///
+/// calls: all requests, the first failures included. most in 10 ms: not counting the first failures.
+/// half done, last done: when half of the clients, and all of them, were served, from the moment at
+/// which they failed.
+///
+/// floor: a server that is never idle from its first 10 ms on, and clients of which each calls twice,
+/// once in vain. of the floor: last done / that of the floor.
+///
+/// The same seed gives the same figures, and the same plot to the byte.
+#[derive(Debug, Args)]
+pub(crate) struct Backoff {
+    #[command(flatten)]
+    pub(crate) options: backoff::Options,
+    /// Where the plot is written, an SVG
+    #[arg(long, value_name = "FILE", default_value = "docs/backoff.svg")]
+    pub(crate) plot: PathBuf,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,6 +5,7 @@
 //! did not happen as it should is an error.
 
 pub mod age;
+pub mod backoff;
 mod ceiling;
 mod consumer;
 mod course;

@@ -5,8 +5,8 @@ mod cli;
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use bench::{age, decide, drain, latency, reupload, verify};
+use anyhow::{Context, Result};
+use bench::{age, backoff, decide, drain, latency, reupload, verify};
 use clap::Parser;
 use serde::Serialize;
 
@@ -31,6 +31,12 @@ async fn run(command: Command) -> Result<()> {
         Command::Latency(with) => print(&latency::run(&with.options).await?, with.json),
         Command::Decide(with) => print(&decide::run(&with.options).await?, with.json),
         Command::Reupload(with) => print(&reupload::run(&with.options).await?, with.json),
+        Command::Backoff(with) => {
+            let report = backoff::run(&with.options);
+            std::fs::write(&with.plot, report.plot())
+                .with_context(|| format!("cannot write {}", with.plot.display()))?;
+            print(&report, with.json)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: figures, on a stack of its own that has room.
+//! `cargo xtask bench`: figures, on a stack of its own that has room where servers are measured.
 
 use std::process::Command;
 
@@ -37,6 +37,8 @@ enum Name {
     Decide,
     /// How fast a log is proved, beside merely reading log and table
     Verify,
+    /// What jitter is good for: a thousand clients that fail at once, simulated
+    Backoff,
 }
 
 impl Name {
@@ -48,19 +50,32 @@ impl Name {
             Self::Latency => "latency",
             Self::Decide => "decide",
             Self::Verify => "verify",
+            Self::Backoff => "backoff",
         }
+    }
+
+    /// Whether it measures Kafka or Postgres, and not a simulation.
+    fn needs_servers(self) -> bool {
+        !matches!(self, Self::Backoff)
     }
 }
 
-/// Builds for release, starts a stack of the bench size and runs the bench on it.
+/// Builds for release, starts a stack of the bench size where one is needed, and runs the bench.
 pub(crate) fn run(paths: &Paths, args: &BenchArgs) -> Result<()> {
     ui::heading("build for release");
-    run_ok(cargo(paths.root()).args(["build", "--release", "--workspace", "--bins"]))?;
+    // The whole workspace's features in both cases, so that nothing is built twice.
+    let programs: &[&str] =
+        if args.name.needs_servers() { &["--bins"] } else { &["--bin", "bench"] };
+    run_ok(cargo(paths.root()).args(["build", "--release", "--workspace"]).args(programs))?;
 
     let binaries = paths.binaries("release");
     let mut bench = Command::new(binaries.join("bench"));
     bench.arg(args.name.as_str()).args(&args.args).current_dir(paths.root());
     if args.args.iter().any(|arg| matches!(arg.as_str(), "--help" | "-h")) {
+        return run_ok(&mut bench);
+    }
+    if !args.name.needs_servers() {
+        ui::heading(&format!("bench {}", args.name.as_str()));
         return run_ok(&mut bench);
     }
     let stack = Stack::start(paths, StackOptions::private(Size::Bench))?;

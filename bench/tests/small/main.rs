@@ -1,6 +1,7 @@
 //! The benches, run small: each measures what it says. How fast is no matter here.
 
 mod age;
+mod backoff;
 mod decide;
 mod drain;
 mod latency;
