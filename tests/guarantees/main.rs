@@ -16,6 +16,7 @@ mod gaps;
 mod gateway;
 mod lanes;
 mod network;
+mod operate_letters;
 mod operate_offsets;
 mod permission_races;
 mod poison_event;

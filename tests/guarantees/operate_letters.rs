@@ -1,0 +1,123 @@
+//! `gatelog dlq` with a consumer at work: look, put right, send once more, and be told what became
+//! of it.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use support::{Event, Totals, World, swipe};
+
+const IDLE: [(&str, &str); 1] = [("GATELOG_CONSUMER_COMPENSATION__INTERVAL_MS", "3600000")];
+
+async fn json(world: &World, arguments: &[&str], code: i32) -> Result<Value> {
+    let (found, out, err) = world.gatelog(arguments).await?;
+    ensure!(found == code, "{arguments:?}: exit code {found}, expected {code}: {out}{err}");
+    serde_json::from_str(&out).with_context(|| format!("{arguments:?}: {out}{err}"))
+}
+
+async fn states(world: &World) -> Result<Vec<String>> {
+    let sql = "SELECT state FROM dead_letter ORDER BY created_at, log_offset";
+    Ok(world.db.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+#[tokio::test]
+async fn letters_are_replayed_edited_and_given_up() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let _consumer = world.consumer_with(&IDLE)?;
+    let rubbish = Event { value: Some(b"{}".to_vec()), ..Event::from(&swipe("c1", "t-hall", 0)) };
+    let stranger = Event::from(&swipe("c1", "t-new", 1));
+    let misspelt = Event::from(&swipe("c1", "t-hal", 2));
+    world.log.publish([rubbish, stranger, misspelt]).await?;
+    assert_eq!(world.caught_up().await?, Totals { dead: 3, ..Totals::default() });
+    let (code, out, err) = world.gatelog(&["dlq", "summary"]).await?;
+    ensure!(
+        code == 0 && out.contains("unknown_terminal") && out.contains("undecodable"),
+        "{out}{err}"
+    );
+
+    // A dry run changes nothing.
+    json(&world, &["dlq", "replay", "--all", "--json"], 0).await?;
+    assert_eq!(states(&world).await?, ["open"; 3]);
+
+    world.db.execute("INSERT INTO terminal VALUES ('t-new', 'hall', 'in')", &[]).await?;
+    let apply = ["--apply", "--reason", "put right", "--json"];
+    let replay = [&["dlq", "replay", "--terminal", "t-new"], &apply[..]].concat();
+    json(&world, &replay, 0).await?;
+    assert_eq!(states(&world).await?, ["open", "resolved", "open"]);
+
+    let sql = "SELECT dead_letter_id::text FROM dead_letter WHERE terminal_id = 't-hal'";
+    let id: String = world.db.query_one(sql, &[]).await?.get(0);
+    let edit =
+        [&["dlq", "edit", &id, "--set", "terminal_id=t-hall", "--replay"], &apply[..]].concat();
+    json(&world, &edit, 0).await?;
+    assert_eq!(states(&world).await?, ["open", "resolved", "resolved"]);
+
+    // The same bytes fail again, and their replay is merged.
+    let again = ["dlq", "replay", "--cause", "undecodable", "--force"];
+    json(&world, &[&again[..], &apply].concat(), 1).await?;
+    assert_eq!(states(&world).await?, ["open", "resolved", "resolved", "merged"]);
+    let discard = [&["dlq", "discard", "--cause", "undecodable"], &apply[..]].concat();
+    json(&world, &discard, 0).await?;
+    assert_eq!(states(&world).await?, ["discarded", "resolved", "resolved", "merged"]);
+
+    assert_eq!(world.caught_up().await?, Totals { rows: 2, dead: 4, ..Totals::default() });
+    let sql = "SELECT count(*), count(*) FILTER (WHERE terminal_id = 't-hall') FROM access_log";
+    let row = world.db.query_one(sql, &[]).await?;
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2, 1), "rows, of the edited one");
+    world.verify_clean().await
+}
+
+#[tokio::test]
+async fn what_the_table_lacks_comes_back_from_the_topic() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let _consumer = world.consumer_with(&IDLE)?;
+    let bad = |ms| Event { value: Some(b"{}".to_vec()), ..Event::from(&swipe("c1", "t-hall", ms)) };
+    world.log.publish((0..20).map(bad)).await?;
+    world.caught_up().await?;
+    world.outbox_is_empty().await?;
+    world.db.execute("DELETE FROM dead_letter WHERE log_offset < 7", &[]).await?;
+    json(&world, &["dlq", "rebuild", "--apply", "--reason", "lost", "--json"], 0).await?;
+    assert_eq!(states(&world).await?.len(), 20);
+    world.verify_clean().await
+}
+
+/// The words of a command, as a shell would take them apart; quoted ones stay whole.
+fn words(line: &str) -> Vec<String> {
+    let parts = line.split('"').enumerate();
+    let mut words = Vec::new();
+    for (i, part) in parts {
+        match i % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
+}
+
+#[tokio::test]
+async fn every_command_of_the_handbook_works() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let _consumer = world.consumer_with(&IDLE)?;
+    let bad = Event { value: Some(b"{}".to_vec()), ..Event::from(&swipe("c1", "t-hall", 0)) };
+    world.log.publish([bad, Event::from(&swipe("c1", "t-new", 1))]).await?;
+    world.caught_up().await?;
+    world.db.execute("INSERT INTO terminal VALUES ('t-new', 'hall', 'in')", &[]).await?;
+    let handbook = include_str!("../../docs/operators.md");
+    let file = std::env::temp_dir().join(format!("{}.ndjson", world.group));
+    let file = file.to_str().context("a path that is no text")?;
+    let mut tried = 0;
+    for block in handbook.split("```sh\n").skip(1) {
+        let commands = block.split("```").next().unwrap_or_default();
+        for line in commands.lines() {
+            let words = words(&line.replace("letters.ndjson", file));
+            let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+            let (code, out, err) = world.gatelog(&arguments).await?;
+            ensure!(words[0] == "gatelog" && code == 0, "{line}: exit code {code}: {out}{err}");
+            tried += 1;
+        }
+    }
+    drop(std::fs::remove_file(file));
+    ensure!(tried >= 8, "{tried} commands found");
+    Ok(())
+}
