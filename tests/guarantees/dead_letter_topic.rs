@@ -87,3 +87,24 @@ async fn nothing_is_lost_while_the_topic_is_away() -> Result<()> {
     ensure!(offsets.len() == 700, "{} of 700 letters are on the topic", offsets.len());
     Ok(())
 }
+
+#[tokio::test]
+async fn what_takes_the_place_of_a_message_under_way_is_published_too() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    // Stopped when Kafka has it and its row still stands.
+    let victim = world.faulty_consumer("published=1*return(stop)")?;
+    let bad = Event { value: Some(b"{}".to_vec()), ..Event::from(&swipe("c1", "t-hall", 0)) };
+    world.log.publish([bad]).await?;
+    victim.says("a fail point").await?;
+    // As a replay does that is begun anew: same place, another message.
+    let sql = "UPDATE outbox SET since = clock_timestamp(), value = 'the second'";
+    ensure!(world.db.execute(sql, &[]).await? == 1, "no message waits to be deleted");
+    victim.signal("CONT")?;
+    world.outbox_is_empty().await?;
+    let published = world.dead_letters.read(2).await?;
+    let mut values: Vec<_> = published.into_values().filter_map(|letter| letter.value).collect();
+    values.sort_unstable();
+    assert_eq!(values, [b"the second".to_vec(), b"{}".to_vec()]);
+    Ok(())
+}

@@ -81,6 +81,52 @@ async fn what_the_table_lacks_comes_back_from_the_topic() -> Result<()> {
     world.verify_clean().await
 }
 
+#[tokio::test]
+async fn an_edit_is_made_once_and_an_exported_letter_comes_back() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["4711"]).await?;
+    let _consumer = world.consumer_with(&IDLE)?;
+    let misread = Event::from(&swipe("471", "t-new", 0));
+    let other = Event { value: Some(b"{}".to_vec()), ..Event::from(&swipe("4711", "t-hall", 1)) };
+    world.log.publish([misread, other]).await?;
+    world.caught_up().await?;
+    let sql = "SELECT dead_letter_id::text FROM dead_letter WHERE terminal_id = 't-new'";
+    let id: String = world.db.query_one(sql, &[]).await?.get(0);
+    let apply = ["--if-version", "1", "--apply", "--reason", "misread", "--json"];
+    // A prefix names it; what looks like a number is a card all the same.
+    let card = ["dlq", "edit", &id[..8], "--set", "card_id=4711"];
+    json(&world, &[&card[..], &apply].concat(), 0).await?;
+    // Of two who have seen the same version, the second is told.
+    let terminal = ["dlq", "edit", &id, "--set", "terminal_id=t-hall"];
+    let (code, out, err) = world.gatelog(&[&terminal[..], &apply].concat()).await?;
+    ensure!(code == 4, "exit code {code}: {out}{err}");
+    let apply = ["--replay", "--apply", "--reason", "and the terminal", "--json"];
+    json(&world, &[&terminal[..], &apply].concat(), 0).await?;
+    let sql = "SELECT card_id, terminal_id FROM access_log";
+    let row = world.db.query_one(sql, &[]).await?;
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("4711", "t-hall"));
+
+    let file = std::env::temp_dir().join(format!("{}-export.ndjson", world.group));
+    let file = file.to_str().context("a path that is no text")?;
+    let (code, out, err) = world.gatelog(&["dlq", "export", file, "--state", "all"]).await?;
+    ensure!(code == 0, "{out}{err}");
+    // Moments are exported in whole milliseconds.
+    let letters = "SELECT md5(string_agg((to_jsonb(d) - '{created_at,settled_at}'::text[] \
+                       || jsonb_build_object('c', date_trunc('ms', created_at - interval '1 us'), \
+                                             's', date_trunc('ms', settled_at - interval '1 us')) \
+                   )::text, ',' ORDER BY log_offset)) FROM dead_letter d";
+    let before: String = world.db.query_one(letters, &[]).await?.get(0);
+    world.db.batch_execute("DELETE FROM dead_letter_action; DELETE FROM dead_letter").await?;
+    json(&world, &["dlq", "import", file, "--json"], 0).await?;
+    assert_eq!(states(&world).await?.len(), 0, "a dry run puts nothing back");
+    let import = ["dlq", "import", file, "--apply", "--reason", "deleted by mistake", "--json"];
+    json(&world, &import, 0).await?;
+    let after: String = world.db.query_one(letters, &[]).await?.get(0);
+    assert_eq!(before, after, "the letters are what they were");
+    std::fs::remove_file(file)?;
+    world.verify_clean().await
+}
+
 /// The words of a command, as a shell would take them apart; quoted ones stay whole.
 fn words(line: &str) -> Vec<String> {
     let parts = line.split('"').enumerate();

@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::pending::Look;
-use super::{Entry, Place};
+use super::Entry;
+use super::pending::{Look, Row};
 use crate::error::Error;
 use crate::store::{Connector, delete_outbox, sweep_letters, sweep_outbox};
 
 /// Rows to delete, and partitions to look through.
 pub(super) struct Errand {
     pub(super) session: Option<Client>,
-    pub(super) delete: Vec<Place>,
+    pub(super) delete: Vec<Row>,
     pub(super) looks: Vec<Look>,
     /// Rows of each partition to bring at most.
     pub(super) each_max: usize,

@@ -5,15 +5,21 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
+use schemas::Millis;
+
 use super::{Entry, Place};
 use crate::chunk::Claim;
+
+/// A row of the table: a place, and since when its message is due there. A later message may take the
+/// place while one before it is under way, as a replay does whose lease ran out.
+pub(super) type Row = (Place, Millis);
 
 /// Messages between their commit and the deletion of their rows.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     entries: BTreeMap<Place, (Entry, State)>,
     sent: usize,
-    acknowledged: Vec<Place>,
+    acknowledged: Vec<Row>,
     /// By partition.
     swept: HashMap<i32, Swept>,
 }
@@ -72,9 +78,15 @@ impl Pending {
         }
     }
 
-    /// Takes in dead letters and replays that were found.
+    /// Takes in dead letters and replays that were found. One that took the place of another which is
+    /// still to be sent goes in its stead; behind one that is under way it is found again later.
     pub(super) fn letters(&mut self, entries: Vec<Entry>) {
-        entries.into_iter().for_each(|entry| self.take(entry));
+        for entry in entries {
+            if self.waiting_at(entry.place).is_some_and(|waiting| waiting.since != entry.since) {
+                self.entries.remove(&entry.place);
+            }
+            self.take(entry);
+        }
     }
 
     /// Messages that are to be sent, in the order of the log.
@@ -110,8 +122,9 @@ impl Pending {
     /// Kafka has it.
     pub(super) fn acknowledged(&mut self, place: Place) -> Option<&Entry> {
         self.turn(place, State::Acknowledged)?;
-        self.acknowledged.push(place);
-        self.entries.get(&place).map(|(entry, _)| entry)
+        let (entry, _) = self.entries.get(&place)?;
+        self.acknowledged.push((place, entry.since));
+        Some(entry)
     }
 
     /// Messages that are acknowledged and whose rows nobody deletes yet.
@@ -120,18 +133,18 @@ impl Pending {
     }
 
     /// The first of them, for whoever deletes their rows now.
-    pub(super) fn take_deletable(&mut self, max: usize) -> Vec<Place> {
+    pub(super) fn take_deletable(&mut self, max: usize) -> Vec<Row> {
         self.acknowledged.drain(..self.acknowledged.len().min(max)).collect()
     }
 
     /// Their rows are gone, or not.
-    pub(super) fn deleted(&mut self, places: Vec<Place>, gone: bool) {
+    pub(super) fn deleted(&mut self, rows: Vec<Row>, gone: bool) {
         if gone {
-            for place in places {
+            for (place, _) in rows {
                 self.entries.remove(&place);
             }
         } else {
-            self.acknowledged.extend(places);
+            self.acknowledged.extend(rows);
         }
     }
 
@@ -239,6 +252,23 @@ mod tests {
         assert_eq!(pending.len(), 0);
         pending.hand_over(entry(11));
         assert_eq!(offsets(&pending), [11]);
+    }
+
+    #[test]
+    fn a_letter_that_takes_the_place_of_another_is_neither_lost_nor_sent_for_it() {
+        let later = |offset| Entry { since: Millis::from_unix_ms(9), ..entry(offset) };
+        let mut pending = Pending::default();
+        pending.letters(vec![entry(1), entry(2)]);
+        pending.sent(at(2));
+        pending.letters(vec![later(1), later(2)]);
+        let since = pending.waiting_at(at(1)).map(|waiting| waiting.since.unix_ms());
+        assert_eq!(since, Some(9), "what was still to be sent is the later one");
+        pending.acknowledged(at(2));
+        let rows = pending.take_deletable(10);
+        assert_eq!(rows, [(at(2), Millis::from_unix_ms(0))], "the earlier one's row, if it stands");
+        pending.deleted(rows, true);
+        pending.letters(vec![later(2)]);
+        assert!(pending.waiting_at(at(2)).is_some(), "found again, it is sent");
     }
 
     #[test]

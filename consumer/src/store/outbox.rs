@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use registry::Timestamptz;
+use schemas::Millis;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -21,13 +22,14 @@ impl Transaction<'_> {
     }
 }
 
-/// Deletes what Kafka has acknowledged.
-pub(crate) async fn delete_outbox(client: &Client, places: &[Place]) -> Result<(), Error> {
-    let partitions: Vec<i32> = places.iter().map(|place| place.partition).collect();
-    let offsets: Vec<i64> = places.iter().map(|place| place.offset).collect();
-    let kinds: Vec<&str> = places.iter().map(|place| place.kind.as_str()).collect();
+/// Deletes what Kafka has acknowledged: each place, if what stands there is due since that moment.
+pub(crate) async fn delete_outbox(client: &Client, rows: &[(Place, Millis)]) -> Result<(), Error> {
+    let partitions: Vec<i32> = rows.iter().map(|(place, _)| place.partition).collect();
+    let offsets: Vec<i64> = rows.iter().map(|(place, _)| place.offset).collect();
+    let kinds: Vec<&str> = rows.iter().map(|(place, _)| place.kind.as_str()).collect();
+    let since: Vec<Timestamptz> = rows.iter().map(|(_, since)| Timestamptz(*since)).collect();
     client
-        .execute(include_str!("../sql/delete_outbox.sql"), &[&partitions, &offsets, &kinds])
+        .execute(include_str!("../sql/delete_outbox.sql"), &[&partitions, &offsets, &kinds, &since])
         .await
         .map_err(Error::postgres("deleting from outbox"))?;
     Ok(())

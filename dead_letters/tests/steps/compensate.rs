@@ -6,8 +6,8 @@ use std::time::Duration;
 use dead_letters::{Round, compensate};
 use resilience::Backoff;
 
-use crate::database::Database;
 use crate::letters::{FAIL_AGAIN, HEALED, number, unknown_terminal};
+use test_database::Database;
 
 #[tokio::test]
 async fn rounds_at_once_never_take_the_same_letter() {

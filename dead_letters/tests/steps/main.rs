@@ -3,6 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod compensate;
-mod database;
 mod letters;
 mod replay;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use dead_letters::{Action, Amended, By, LEASE, amend, discard, replay};
 use tokio_postgres::Row;
 
-use crate::database::Database;
 use crate::letters::{FAIL_AGAIN, number, unknown_terminal};
+use test_database::Database;
 
 const BY: By<'static> = By { actor: "kim", action: Action::Replay, reason: Some("registered") };
 const GIVE_UP: By<'static> = By { actor: "kim", action: Action::Discard, reason: Some("a test") };

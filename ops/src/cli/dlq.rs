@@ -257,13 +257,18 @@ impl Edit {
     }
 }
 
+/// Fields that are text whatever it looks like.
+const NAMES: [&str; 2] = ["card_id", "terminal_id"];
+
 /// `terminal_id=door-7`, `terminal_seq=18`, `age_ms=null`.
 fn field(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
         Some((path, value)) if !path.is_empty() && path.split('.').all(|step| !step.is_empty()) => {
-            let value = serde_json::from_str(value);
-            let value = value.unwrap_or_else(|_| Value::String(text[path.len() + 1..].to_owned()));
-            Ok((path.to_owned(), value))
+            let as_text = || Value::String(value.to_owned());
+            let read = serde_json::from_str(value).unwrap_or_else(|_| as_text());
+            // Many cards are called by numbers.
+            let is_name = NAMES.contains(&path) && !read.is_null() && !read.is_string();
+            Ok((path.to_owned(), if is_name { as_text() } else { read }))
         }
         _ => Err("must be FIELD=VALUE, as terminal_id=door-7".to_owned()),
     }

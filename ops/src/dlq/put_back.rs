@@ -15,7 +15,7 @@ use super::letters;
 use crate::operator::Run;
 use crate::{Error, output};
 
-/// What became of the letters of a file.
+/// What became of the letters that were read.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     pub(super) dry_run: bool,
@@ -32,7 +32,7 @@ pub(super) struct Report {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Skipped {
     pub(super) letters: usize,
-    /// The first few, as lines of the file.
+    /// The first few, by their places: lines of a file, offsets of a topic.
     pub(super) first: Vec<String>,
 }
 
@@ -54,6 +54,8 @@ enum Stand {
     Skipped(String),
 }
 
+/// The last of the reasons of may_stand.sql.
+const NOT_MERGED: &str = "the letter that it is merged into is not there";
 /// Places that are named for each reason.
 const FIRST: usize = 5;
 /// Different reasons that are told apart.
@@ -110,9 +112,7 @@ impl<'a> PutBack<'a> {
             self.report.read += 1;
             let stand = match one(&mut transaction, self.log_id, &letter, by).await? {
                 // Whether its first letter would be there is not known before that is written.
-                Stand::Skipped(_) if letter.merged_into.is_some() && self.run.is_dry() => {
-                    Stand::PutBack
-                }
+                Stand::Skipped(why) if why == NOT_MERGED && self.run.is_dry() => Stand::PutBack,
                 stand => stand,
             };
             match stand {
@@ -157,7 +157,7 @@ async fn one(
     let savepoint = transaction.transaction().await?;
     match insert(&savepoint, letter).await {
         Ok(_) => {}
-        // The row itself: a file may say anything.
+        // The row itself: what was read may say anything.
         Err(error) if error.code().is_some_and(is_of_the_row) => {
             let code = error.code().map_or("", SqlState::code);
             return Ok(Stand::Skipped(format!("Postgres refuses it (SQLSTATE {code})")));

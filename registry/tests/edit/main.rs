@@ -2,18 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../import/database.rs"]
-mod database;
-
 use std::num::NonZeroU32;
 
 use access::{CardState, ScheduleDefinition, ZoneMode};
-use database::Database;
 use registry::edit::{
     self, Card, Ending, Entry, Error, Retry, Schedule, Tally, Terminal, UserAccess, Word, Zone,
     transact,
 };
 use resilience::Backoff;
+use test_database::Database;
 use tokio_postgres::{Client, Transaction};
 use versioned::{Conflict, Outcome};
 

@@ -2,8 +2,8 @@
 
 use tokio_postgres::Client;
 
-use crate::database::Database;
 use crate::{apply, clock, file, number};
+use test_database::Database;
 
 use registry::import::{self, Run};
 

@@ -1,7 +1,7 @@
 //! What was in force when: `user_access_history`.
 
-use crate::database::Database;
 use crate::{apply, history, number};
+use test_database::Database;
 
 const A: &str = r#"{ "card_id": "a", "zones": ["hall"] }"#;
 const A_LAB: &str = r#"{ "card_id": "a", "zones": ["hall", "lab"] }"#;

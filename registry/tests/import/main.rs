@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod clock;
-mod database;
 mod history;
 mod outcome;
 

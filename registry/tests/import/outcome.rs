@@ -2,8 +2,8 @@
 
 use registry::import::{self, AccessFile, Counts, Error, Report, Run};
 
-use crate::database::Database;
 use crate::{apply, clock, file, number};
+use test_database::Database;
 
 const TWO: &str = r#"{ "card_id": "a", "zones": ["lab", "hall"] },
     { "card_id": "b", "state": "lost", "zones": ["hall"], "valid_until": "2016-06-01T00:00:00Z" }"#;

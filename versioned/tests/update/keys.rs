@@ -3,8 +3,8 @@
 use tokio_postgres::error::SqlState;
 use versioned::{Error, Outcome, Versioned};
 
-use crate::database::Database;
 use crate::pass::conflict;
+use test_database::Database;
 
 const SEATS: &str = "
     CREATE TABLE seat (hall bigint, number bigint, holder text, version bigint NOT NULL DEFAULT 1,
@@ -26,7 +26,7 @@ struct Seat {
 
 #[tokio::test]
 async fn all_columns_of_a_key_count() {
-    Database::with(SEATS, async |_, client| {
+    Database::with_tables(SEATS, async |_, client| {
         let mut seat = Seat { hall: 1, number: 2, holder: None, version: 1 };
         assert_eq!(seat.update(&client, 0).await.unwrap(), Outcome::Changed(2));
         let moved = "SELECT hall, number, holder FROM seat WHERE version = 2";
@@ -59,7 +59,7 @@ impl Hall {
 
 #[tokio::test]
 async fn a_key_that_fits_two_rows_writes_neither() {
-    Database::with(SEATS, async |_, client| {
+    Database::with_tables(SEATS, async |_, client| {
         let both_differ = Hall::of(1, "x", 1);
         let one_differs = Hall::of(1, "a", 1);
         let no_such_version = Hall::of(3, "x", 1);
@@ -76,7 +76,7 @@ async fn a_key_that_fits_two_rows_writes_neither() {
 
 #[tokio::test]
 async fn a_key_that_fits_two_rows_cannot_be_committed() {
-    Database::with(SEATS, async |_, mut client| {
+    Database::with_tables(SEATS, async |_, mut client| {
         let transaction = client.transaction().await.unwrap();
         transaction.batch_execute("UPDATE seat SET holder = 'y' WHERE hall = 2").await.unwrap();
         assert_not_one_row(&Hall::of(1, "x", 1).update(&transaction, 0).await.unwrap_err());
@@ -117,7 +117,7 @@ async fn names_are_quoted() {
             "order" char(4) PRIMARY KEY, "where" varchar(9), "what's ""it""?" int,
             "Version $1" bigint, "größe" bigint);
         INSERT INTO "Who ""may"" go; where" VALUES ('o', 'here', 0, 41, 0)"#;
-    Database::with(tables, async |_, client| {
+    Database::with_tables(tables, async |_, client| {
         let (order, place) = ("o".to_owned(), "there".to_owned());
         let mut quoted = Quoted { order, r#where: place, what: 3, number: 41, time: 0 };
         assert_eq!(quoted.update(&client, 77).await.unwrap(), Outcome::Changed(42));
@@ -163,7 +163,7 @@ async fn a_table_may_be_named_like_a_part_of_the_statement() {
         CREATE TABLE unchanged (LIKE changed);
         INSERT INTO changed VALUES (1, 'a', 1);
         INSERT INTO unchanged VALUES (1, 'a', 5)";
-    Database::with(tables, async |_, client| {
+    Database::with_tables(tables, async |_, client| {
         let mut changed = Changed::at_version(1);
         assert_eq!(changed.update(&client, 0).await.unwrap(), Outcome::Changed(2));
         assert_eq!(changed.update(&client, 0).await.unwrap(), Outcome::Unchanged(2));

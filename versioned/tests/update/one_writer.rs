@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use versioned::{Conflict, Error, Outcome, Versioned};
 
-use crate::database::Database;
 use crate::pass::{Pass, TABLES, conflict};
+use test_database::Database;
 
 const NOW_UNIX_MS: i64 = 1_750_000_000_123;
 
 #[tokio::test]
 async fn a_change_moves_version_and_time_and_no_other_column() {
-    Database::with(TABLES, async |_, client| {
+    Database::with_tables(TABLES, async |_, client| {
         let mut pass = Pass::read(&client).await.unwrap().and("lab");
         pass.label = Some("guest".to_owned());
         pass.in_force_from = None;
@@ -32,7 +32,7 @@ async fn a_change_moves_version_and_time_and_no_other_column() {
 
 #[tokio::test]
 async fn without_a_change_nothing_is_written() {
-    Database::with(TABLES, async |_, client| {
+    Database::with_tables(TABLES, async |_, client| {
         let before = place(&client).await;
         let mut pass = Pass::read(&client).await.unwrap();
         pass.in_force_from = Some(8);
@@ -54,7 +54,7 @@ async fn place(client: &Client) -> String {
 
 #[tokio::test]
 async fn an_old_version_conflicts_even_with_the_same_values() {
-    Database::with(TABLES, async |_, client| {
+    Database::with_tables(TABLES, async |_, client| {
         let mut old = Pass::read(&client).await.unwrap();
         let mut new = old.clone().and("lab");
         new.update(&client, NOW_UNIX_MS).await.unwrap();
@@ -68,7 +68,7 @@ async fn an_old_version_conflicts_even_with_the_same_values() {
 
 #[tokio::test]
 async fn a_row_that_is_gone_conflicts() {
-    Database::with(TABLES, async |_, client| {
+    Database::with_tables(TABLES, async |_, client| {
         let mut pass = Pass::read(&client).await.unwrap().and("lab");
         client.batch_execute("DELETE FROM pass").await.unwrap();
         let conflict = conflict(pass.update(&client, NOW_UNIX_MS).await);
@@ -81,7 +81,7 @@ async fn a_row_that_is_gone_conflicts() {
 
 #[tokio::test]
 async fn what_postgres_refuses_is_told_without_the_row() {
-    Database::with(TABLES, async |_, client| {
+    Database::with_tables(TABLES, async |_, client| {
         let pass = Pass::read(&client).await.unwrap();
         let mut pass = pass.and("lab").and("roof").and("gate");
         let error = pass.update(&client, NOW_UNIX_MS).await.unwrap_err();
@@ -94,7 +94,7 @@ async fn what_postgres_refuses_is_told_without_the_row() {
 
 #[tokio::test]
 async fn what_is_rolled_back_was_never_written() {
-    Database::with(TABLES, async |_, mut client| {
+    Database::with_tables(TABLES, async |_, mut client| {
         let mut pass = Pass::read(&client).await.unwrap().and("lab");
         let transaction = client.transaction().await.unwrap();
         assert_eq!(pass.update(&transaction, NOW_UNIX_MS).await.unwrap(), Outcome::Changed(2));

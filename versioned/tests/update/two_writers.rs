@@ -5,12 +5,12 @@ use std::num::NonZeroU32;
 use tokio_postgres::Client;
 use versioned::{Conflict, Error, Outcome, Tries, Versioned};
 
-use crate::database::{Database, until_blocked};
 use crate::pass::{Pass, TABLES, conflict};
+use test_database::Database;
 
 #[tokio::test]
 async fn one_wins_and_the_other_learns_the_winners_version() {
-    Database::with(TABLES, async |database, first| {
+    Database::with_tables(TABLES, async |database, first| {
         let second = database.connect().await;
         let mut ours = Pass::read(&first).await.unwrap().and("lab");
         let mut theirs = Pass::read(&second).await.unwrap().and("roof");
@@ -24,14 +24,14 @@ async fn one_wins_and_the_other_learns_the_winners_version() {
 
 #[tokio::test]
 async fn who_waits_for_the_row_finds_the_version_that_was_committed_meanwhile() {
-    Database::with(TABLES, async |database, mut first| {
+    Database::with_tables(TABLES, async |database, mut first| {
         let (second, watcher) = (database.connect().await, database.connect().await);
         let mut waiting = Pass::read(&second).await.unwrap().and("roof");
         let transaction = first.transaction().await.unwrap();
         let mut ours = Pass::read(&transaction).await.unwrap().and("lab");
         ours.update(&transaction, 0).await.unwrap();
         let waiting = tokio::spawn(async move { waiting.update(&second, 0).await });
-        until_blocked(&watcher).await;
+        database.until_blocked().await;
         transaction.commit().await.unwrap();
         let conflict = conflict(waiting.await.unwrap());
         assert_eq!(conflict, Conflict { table: "pass", expected: 1, current: Some(2) });
@@ -42,13 +42,13 @@ async fn who_waits_for_the_row_finds_the_version_that_was_committed_meanwhile() 
 
 #[tokio::test]
 async fn who_waits_for_a_row_that_is_put_back_gets_it() {
-    Database::with(TABLES, async |database, mut first| {
-        let (second, watcher) = (database.connect().await, database.connect().await);
+    Database::with_tables(TABLES, async |database, mut first| {
+        let second = database.connect().await;
         let mut waiting = Pass::read(&second).await.unwrap().and("roof");
         let transaction = first.transaction().await.unwrap();
         transaction.batch_execute("DELETE FROM pass").await.unwrap();
         let waiting = tokio::spawn(async move { waiting.update(&second, 0).await });
-        until_blocked(&watcher).await;
+        database.until_blocked().await;
         transaction.rollback().await.unwrap();
         assert_eq!(waiting.await.unwrap().unwrap(), Outcome::Changed(2));
     })
@@ -57,7 +57,7 @@ async fn who_waits_for_a_row_that_is_put_back_gets_it() {
 
 #[tokio::test]
 async fn a_transaction_goes_on_after_a_conflict() {
-    Database::with(TABLES, async |database, mut first| {
+    Database::with_tables(TABLES, async |database, mut first| {
         let second = database.connect().await;
         let transaction = first.transaction().await.unwrap();
         let mut ours = Pass::read(&transaction).await.unwrap().and("lab");
@@ -107,7 +107,7 @@ async fn add_lab_in_tries(
 
 #[tokio::test]
 async fn conflicts_are_tried_again_until_one_try_is_fast_enough() {
-    Database::with(TABLES, async |database, mut client| {
+    Database::with_tables(TABLES, async |database, mut client| {
         let other = database.connect().await;
         // On another task: updates are Send.
         let added = async move { add_lab_in_tries(&mut client, &other, 2, 5).await };
@@ -119,7 +119,7 @@ async fn conflicts_are_tried_again_until_one_try_is_fast_enough() {
 
 #[tokio::test]
 async fn tries_are_bounded_and_other_errors_are_not_tried_again() {
-    Database::with(TABLES, async |database, mut client| {
+    Database::with_tables(TABLES, async |database, mut client| {
         let other = database.connect().await;
         let (end, conflicts) = add_lab_in_tries(&mut client, &other, 9, 3).await;
         assert_eq!(conflicts, 3);

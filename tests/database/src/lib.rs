@@ -1,4 +1,8 @@
-//! A database of its own for each test.
+//! A database of its own for each test of one crate, on the Postgres that `GATELOG_POSTGRES` names.
+//!
+//! Whatever goes wrong here is the test's end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,15 +10,36 @@ use std::time::Duration;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
-/// A migrated database; `connect` gives further sessions.
-pub(crate) struct Database {
+/// A test's database; [`Self::connect`] gives further sessions.
+#[derive(Debug)]
+pub struct Database {
     config: Config,
 }
 
 impl Database {
-    /// Makes a database, runs `test` in it and drops it. A database whose test failed stays, to be
-    /// looked at, until the server goes.
-    pub(crate) async fn with<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+    /// Makes a database with our own schema, runs `test` in it and drops it. A database whose test
+    /// failed stays, to be looked at, until the server goes.
+    pub async fn with<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
+        Self::made(async |database, mut client| {
+            migrations::run(&mut client).await.unwrap();
+            test(database).await;
+        })
+        .await;
+    }
+
+    /// The same with tables of the test's own, and the session that made them.
+    pub async fn with_tables<F: Future<Output = ()>>(
+        tables: &str,
+        test: impl FnOnce(Self, Client) -> F,
+    ) {
+        Self::made(async |database, client| {
+            client.batch_execute(tables).await.unwrap();
+            test(database, client).await;
+        })
+        .await;
+    }
+
+    async fn made(test: impl AsyncFnOnce(Self, Client)) {
         let server: Config = std::env::var("GATELOG_POSTGRES")
             .expect("GATELOG_POSTGRES is not set: run the tests with `cargo xtask test`")
             .parse()
@@ -24,18 +49,18 @@ impl Database {
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let mut config = server.clone();
         config.dbname(&name);
-        migrations::run(&mut connect(&config).await).await.unwrap();
-        test(Self { config }).await;
+        let client = connect(&config).await;
+        test(Self { config }, client).await;
         admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     }
 
     /// A session of its own.
-    pub(crate) async fn connect(&self) -> Client {
+    pub async fn connect(&self) -> Client {
         connect(&self.config).await
     }
 
     /// Waits until somebody waits for a lock.
-    pub(crate) async fn until_blocked(&self) {
+    pub async fn until_blocked(&self) {
         let client = self.connect().await;
         let blocked = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
