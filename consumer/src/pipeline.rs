@@ -13,7 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use registry::{Cache, Freshness, Slot};
 use schemas::Millis;
@@ -57,6 +57,8 @@ pub(crate) struct Pipeline {
     pub(crate) kafka: AskKafka,
     pub(crate) quarantine: Quarantine,
     pub(crate) recent: Recent,
+    /// Rows of the batch at hand that Postgres refuses, as far as that is known from earlier tries.
+    pub(crate) bad: Bad,
     /// Since rows were last refused from everywhere, until a batch is committed.
     pub(crate) suspects_the_table: bool,
 }
@@ -121,6 +123,7 @@ impl Pipeline {
             kafka,
             quarantine: Quarantine::default(),
             recent: Recent::default(),
+            bad: Bad::new(),
             suspects_the_table: false,
         }
     }
@@ -215,7 +218,7 @@ impl Pipeline {
         undecided: &Undecided<'e, 'a>,
     ) -> Result<Decided<'e, 'a>, Error> {
         transaction.before_the_decision().await?;
-        let (mut bad, mut moved) = (Bad::new(), false);
+        let (mut bad, mut moved) = (self.bad.clone(), false);
         loop {
             // Whoever holds the lock cannot lose a second time.
             let freshness = if moved { Freshness::Current } else { Freshness::Optimistic };
@@ -328,8 +331,12 @@ impl Pipeline {
 
     /// Takes note of how a batch's events ended, for the next ones.
     fn learn(&mut self, events: usize, sorted: &Sorted<'_, '_>) {
-        self.suspects_the_table = false;
-        self.recent.committed(events, sorted.bad.clone());
+        self.bad.clear();
+        if std::mem::take(&mut self.suspects_the_table) {
+            // It was mended.
+            self.recent.acquit();
+        }
+        self.recent.committed(events, sorted.bad.clone(), Instant::now());
         if sorted.ends.is_empty() {
             return;
         }
