@@ -29,7 +29,7 @@ use crate::fault::{after, step};
 use crate::fold::Standing;
 use crate::intake::{Decoded, Waiting, set_aside};
 use crate::lanes;
-use crate::metrics::Metrics;
+use crate::metrics::{DECIDE, Metrics};
 use crate::outbox::{self, Entry};
 use crate::quarantine::Quarantine;
 use crate::replays::Replays;
@@ -68,9 +68,6 @@ enum Try {
     Committed(Vec<Entry>),
     Stopped(Vec<(i32, Fence)>),
 }
-
-/// What decisions on permissions count as in the metrics of optimistic locking.
-const DECIDE: &str = "decide";
 
 /// A batch that has passed the fence, and what stands in its way.
 pub(crate) struct Undecided<'e, 'a> {
@@ -285,7 +282,7 @@ impl Pipeline {
             limits: &self.lanes,
         };
         let (mut sorted, mut declined) =
-            Sorted::sort(events, standing.clone(), &known, &mut tracks, &mut lanes);
+            Sorted::sort(events, standing, &known, &mut tracks, &mut lanes);
         for refusal in undecided.refused_in_lanes {
             sorted.left.push((refusal.record.claim().partition, refusal.record.offset()));
             sorted.dead.push(refusal.clone());

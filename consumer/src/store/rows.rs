@@ -93,7 +93,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
     /// its card, as one that was sent twice must not.
     pub(crate) fn sort(
         events: &'e [Event<'a>],
-        standing: Standing,
+        standing: &Standing,
         known: &Known<'_>,
         tracks: &mut Tracks,
         lanes: &mut Lanes,
