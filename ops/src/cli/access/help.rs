@@ -143,7 +143,8 @@ pub(super) const IMPORT: &str = r#"JSON, as an example; fields that are not show
     ]
   }
 
-  state          enabled (where it is absent), disabled, lost, stolen, blocked or expired
+  state          enabled, disabled, lost, stolen, blocked or expired; absent, a card keeps the one that
+                 it has (a list of cards enables none that was lost), and a new one is enabled
   valid_until    exclusive: from this moment on the card is expired
   direction      in, out or both
   zones          of this file, or registered before
@@ -155,7 +156,8 @@ pub(super) const IMPORT: &str = r#"JSON, as an example; fields that are not show
   in_force_from  since when a card's first permissions count for late swipes: the card's, else the
                  file's, else the moment of the import. Later changes count from their import on
 
-CSV, cards only; a column that is missing is as a field that is absent, an empty cell as null:
+CSV, cards only; a column that is missing is as a field that is absent, an empty cell as null, or
+as an absent state:
   card_id,zones,state,valid_from,valid_until,schedule_id
   4711,lab;hall,,,2027-01-01T00:00:00Z,office
   4712,,lost,,,
