@@ -55,6 +55,14 @@ Examples:
   gatelog access enable 4711
   gatelog access enable 4711 --if-version 2";
 
+pub(super) const FORGIVE: &str = "\
+For who stands before a door that anti-passback or lockout keeps shut, and should not: the next read
+is judged as the first of the card. Permissions stay as they are. It waits for the batch that is under
+way, and is written down with its reason (operator_action).
+
+Examples:
+  gatelog access forgive 4711 --reason \"tailgated out at the loading bay\"";
+
 pub(super) const SCHEDULE: &str = r#"A definition, as an example; fields that are not shown are refused:
   {
     "time_zone": "Europe/Berlin",
@@ -112,8 +120,8 @@ Examples:
 
 pub(super) const HISTORY: &str = "\
 Each line is what stood from `since` until `until` (exclusive). card and permissions are the versions
-of the two halves, clock is the permission clock that it came with; a late swipe is decided by the
-line that its time falls in.
+of the two halves, clock is the permission clock that it came with, by is who made it so: user of the
+system and role of the database. A late swipe is decided by the line that its time falls in.
 
 Examples:
   gatelog access history 4711
