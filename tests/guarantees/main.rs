@@ -2,8 +2,10 @@
 
 mod back_pressure;
 mod bad_rows;
+mod changes_gone;
 mod claim_taken;
 mod collisions;
+mod commands_expire;
 mod crash;
 mod crash_mid_batch;
 mod cut_connections;
@@ -22,6 +24,7 @@ mod operate_letters;
 mod operate_offsets;
 mod outages;
 mod permission_races;
+mod permissions_move;
 mod poison_event;
 mod read_again;
 mod rebalance;
