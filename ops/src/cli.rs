@@ -16,7 +16,7 @@ use crate::{Error, Verdict, import, output, setup, verify};
 
 pub use access::Access;
 pub use dlq::Dlq;
-pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
+pub use operate::{Change, GiveUp, Index, Offsets, Partitions, Reset};
 
 const EXIT_CODES: &str = "\
 Exit codes:
