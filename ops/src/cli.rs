@@ -3,6 +3,7 @@
 mod access;
 mod dlq;
 mod operate;
+mod query;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use crate::{Error, Verdict, import, output, setup, verify};
 
 pub use access::Access;
 pub use dlq::Dlq;
-pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
+pub use operate::{Change, GiveUp, Index, Offsets, Partitions, Reset};
+pub use query::Query;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -40,6 +42,7 @@ Examples:
   gatelog dlq summary
   gatelog offsets show
   gatelog partitions drop --older-than 400
+  gatelog query who-is-in lab
   gatelog verify";
 
 /// Operates gatelog, the event-sourced access log.
@@ -82,6 +85,8 @@ pub enum Command {
     /// The days of access_log
     #[command(subcommand)]
     Partitions(Partitions),
+    /// Who is where, what a card did, what was denied, what took longest
+    Query(Query),
     /// Hold the log against the tables: has every event exactly one outcome, as it was sent?
     #[command(after_help = VERIFY, after_long_help = VERIFY)]
     Verify(Verify),
@@ -257,6 +262,7 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
         Command::Dlq(command) => dlq::run(command, &settings, json).await,
         Command::Offsets(command) => operate::offsets(command, &settings, json).await,
         Command::Partitions(command) => operate::partitions(command, &settings, json).await,
+        Command::Query(args) => query::run(args, &settings, json).await,
         Command::Verify(args) => {
             let Verify { since, partitions, identities } = args;
             let options = verify::Options { since, partitions, identities };

@@ -54,6 +54,10 @@ fn help_teaches_with_examples_and_exit_codes() {
         (vec!["partitions", "list", "--help"], "pending"),
         (vec!["partitions", "detach", "--help"], "--older-than 400"),
         (vec!["partitions", "drop", "--help"], "dead letters stay"),
+        (vec!["partitions", "index", "--help"], "--watch --settle-s 3600"),
+        (vec!["query", "--help"], "gatelog query denials --from 2016-05-31"),
+        (vec!["query", "who-is-in", "--help"], "innermost_zone"),
+        (vec!["query", "slowest", "--help"], "read back from the log"),
     ] {
         let (code, help, _) = outcome(&command);
         assert!(code == 0 && help.contains(wanted), "{command:?}: {help}");

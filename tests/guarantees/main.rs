@@ -1,5 +1,6 @@
 //! The promises, end to end on real Kafka and Postgres: one module a guarantee.
 
+mod analysts;
 mod back_pressure;
 mod bad_rows;
 mod changes_gone;
@@ -26,6 +27,7 @@ mod outages;
 mod permission_races;
 mod permissions_move;
 mod poison_event;
+mod queries;
 mod read_again;
 mod rebalance;
 mod replays;
