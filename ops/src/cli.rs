@@ -3,6 +3,7 @@
 mod access;
 mod dlq;
 mod operate;
+mod roles;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::{Error, Verdict, import, output, setup, verify};
 pub use access::Access;
 pub use dlq::Dlq;
 pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
+pub use roles::{Login, Roles};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -40,6 +42,7 @@ Examples:
   gatelog dlq summary
   gatelog offsets show
   gatelog partitions drop --older-than 400
+  gatelog roles --apply
   gatelog verify";
 
 /// Operates gatelog, the event-sourced access log.
@@ -83,6 +86,9 @@ pub enum Command {
     /// The days of access_log
     #[command(subcommand)]
     Partitions(Partitions),
+    /// Who may do what in the database: prints the grants, or makes them
+    #[command(after_help = roles::HELP, after_long_help = roles::HELP)]
+    Roles(Roles),
     /// Hold the log against the tables: has every event exactly one outcome, as it was sent?
     #[command(after_help = VERIFY, after_long_help = VERIFY)]
     Verify(Verify),
@@ -254,6 +260,7 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
         Command::Dlq(command) => dlq::run(command, &settings, json).await,
         Command::Offsets(command) => operate::offsets(command, &settings, json).await,
         Command::Partitions(command) => operate::partitions(command, &settings, json).await,
+        Command::Roles(args) => roles::run(args, &settings, json).await,
         Command::Verify(args) => {
             let Verify { since, partitions, identities } = args;
             let options = verify::Options { since, partitions, identities };

@@ -13,6 +13,7 @@ pub mod operator;
 mod output;
 pub mod partitions;
 mod pinned;
+pub mod roles;
 pub mod settings;
 pub mod setup;
 mod stored;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Database {
     config: Config,
+    url: String,
 }
 
 impl Database {
@@ -40,23 +41,50 @@ impl Database {
     }
 
     async fn made(test: impl AsyncFnOnce(Self, Client)) {
-        let server: Config = std::env::var("GATELOG_POSTGRES")
-            .expect("GATELOG_POSTGRES is not set: run the tests with `cargo xtask test`")
-            .parse()
-            .unwrap();
+        let server_url = std::env::var("GATELOG_POSTGRES")
+            .expect("GATELOG_POSTGRES is not set: run the tests with `cargo xtask test`");
+        let server: Config = server_url.parse().unwrap();
         let name = format!("gatelog_test_{}", Uuid::new_v4().simple());
         let admin = connect(&server).await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let mut config = server.clone();
         config.dbname(&name);
         let client = connect(&config).await;
-        test(Self { config }, client).await;
+        // The path of the URL is the database.
+        let (base, _) = server_url.rsplit_once('/').unwrap();
+        test(Self { config, url: format!("{base}/{name}") }, client).await;
         admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     }
 
     /// A session of its own.
     pub async fn connect(&self) -> Client {
         connect(&self.config).await
+    }
+
+    /// Where it is, for programs.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where it is, for a role of its own.
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        let at = self.url.rfind('@').map_or("postgres://".len(), |at| at + 1);
+        format!("postgres://{user}:{password}@{}", &self.url[at..])
+    }
+
+    /// A session of another role.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn connect_as(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
+        let mut config = self.config.clone();
+        let (client, connection) = config.user(user).password(password).connect(NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 
     /// Waits until somebody waits for a lock.
