@@ -2,6 +2,7 @@
 
 mod access;
 mod dlq;
+mod export;
 mod operate;
 mod roles;
 
@@ -17,6 +18,7 @@ use crate::{Error, Verdict, import, output, setup, verify};
 
 pub use access::Access;
 pub use dlq::Dlq;
+pub use export::Export;
 pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
 pub use roles::{Login, Roles};
 
@@ -42,6 +44,7 @@ Examples:
   gatelog dlq summary
   gatelog offsets show
   gatelog partitions drop --older-than 400
+  gatelog export access_event --from 2016-06-01 --out lake
   gatelog roles --apply
   gatelog verify";
 
@@ -86,6 +89,9 @@ pub enum Command {
     /// The days of access_log
     #[command(subcommand)]
     Partitions(Partitions),
+    /// Days of a view as Parquet or CSV, for other engines
+    #[command(after_help = export::HELP, after_long_help = export::HELP)]
+    Export(Export),
     /// Who may do what in the database: prints the grants, or makes them
     #[command(after_help = roles::HELP, after_long_help = roles::HELP)]
     Roles(Roles),
@@ -260,6 +266,7 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
         Command::Dlq(command) => dlq::run(command, &settings, json).await,
         Command::Offsets(command) => operate::offsets(command, &settings, json).await,
         Command::Partitions(command) => operate::partitions(command, &settings, json).await,
+        Command::Export(args) => export::run(args, &settings, json).await,
         Command::Roles(args) => roles::run(args, &settings, json).await,
         Command::Verify(args) => {
             let Verify { since, partitions, identities } = args;

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod connect;
 pub mod dlq;
 mod error;
+pub mod export;
 pub mod import;
 pub mod offsets;
 pub mod operator;

@@ -15,6 +15,7 @@ mod duplicates;
 mod gaps;
 mod gateway;
 mod lanes;
+mod least_privilege;
 mod network;
 mod operate_letters;
 mod operate_offsets;

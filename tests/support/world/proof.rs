@@ -17,9 +17,21 @@ impl World {
     /// # Errors
     /// It can't be started.
     pub async fn gatelog(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
+        self.gatelog_with(&[], arguments).await
+    }
+
+    /// The same with further settings.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn gatelog_with(
+        &self,
+        more: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<(i32, String, String)> {
         let path = PathBuf::from(variable("GATELOG_BIN_DIR")?).join("gatelog");
         let mut command = Command::new(&path);
-        command.args(arguments).envs(self.environment());
+        command.args(arguments).envs(self.environment()).envs(more.iter().copied());
         let output = tokio::task::spawn_blocking(move || command.output())
             .await?
             .with_context(|| format!("running {}", path.display()))?;

@@ -10,13 +10,15 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['gatelog_reader', 'gatelog_writer', 'gatelog_operator'] LOOP
-        IF to_regrole(name) IS NULL THEN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
-        END IF;
+        BEGIN
+            IF to_regrole(name) IS NULL THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+            END IF;
+        -- Made at this moment for another database of the server.
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
     END LOOP;
--- Made for another database of this server at the same time.
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    RAISE EXCEPTION 'somebody else is making these roles: try again' USING ERRCODE = '55P03';
 END $$;
 
 DO $$
