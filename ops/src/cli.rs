@@ -4,6 +4,7 @@ mod access;
 mod dlq;
 mod export;
 mod operate;
+mod report;
 mod roles;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use access::Access;
 pub use dlq::Dlq;
 pub use export::Export;
 pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
+pub use report::Report;
 pub use roles::{Login, Roles};
 
 const EXIT_CODES: &str = "\
@@ -44,6 +46,7 @@ Examples:
   gatelog dlq summary
   gatelog offsets show
   gatelog partitions drop --older-than 400
+  gatelog report week --out week.html
   gatelog export access_event --from 2016-06-01 --out lake
   gatelog roles --apply
   gatelog verify";
@@ -89,6 +92,9 @@ pub enum Command {
     /// The days of access_log
     #[command(subcommand)]
     Partitions(Partitions),
+    /// A day or a week at the doors, as a page to print
+    #[command(after_help = report::HELP, after_long_help = report::HELP)]
+    Report(Report),
     /// Days of a view as Parquet or CSV, for other engines
     #[command(after_help = export::HELP, after_long_help = export::HELP)]
     Export(Export),
@@ -266,6 +272,7 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
         Command::Dlq(command) => dlq::run(command, &settings, json).await,
         Command::Offsets(command) => operate::offsets(command, &settings, json).await,
         Command::Partitions(command) => operate::partitions(command, &settings, json).await,
+        Command::Report(args) => report::run(args, &settings, json).await,
         Command::Export(args) => export::run(args, &settings, json).await,
         Command::Roles(args) => roles::run(args, &settings, json).await,
         Command::Verify(args) => {

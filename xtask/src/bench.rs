@@ -37,6 +37,8 @@ enum Name {
     Decide,
     /// How fast a log is proved, beside merely reading log and table
     Verify,
+    /// How fast a view becomes Parquet files, beside merely reading it; and whether DuckDB reads them
+    Lake,
     /// What jitter is good for: a thousand clients that fail at once, simulated
     Backoff,
 }
@@ -50,6 +52,7 @@ impl Name {
             Self::Latency => "latency",
             Self::Decide => "decide",
             Self::Verify => "verify",
+            Self::Lake => "lake",
             Self::Backoff => "backoff",
         }
     }

@@ -4,6 +4,7 @@ mod age;
 mod backoff;
 mod decide;
 mod drain;
+mod lake;
 mod latency;
 mod reupload;
 mod verify;

@@ -90,7 +90,7 @@ impl Parquet {
     /// The file, whole.
     pub(super) fn finish(mut self) -> Result<File, Error> {
         self.write_batch()?;
-        self.writer.finish().map_err(failed)?;
+        // It writes what is left, and the footer.
         self.writer.into_inner().map_err(failed)
     }
 

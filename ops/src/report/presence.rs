@@ -104,7 +104,10 @@ mod tests {
 
     #[test]
     fn nobody_is_nobody_and_the_next_day_is_another() {
-        assert_eq!(counted(&[]), Presence { by_hour: vec![0; 24], peak: Some((0, 1_464_739_200_000)) });
+        assert_eq!(
+            counted(&[]),
+            Presence { by_hour: vec![0; 24], peak: Some((0, 1_464_739_200_000)) }
+        );
         let found = counted(&[(1_439, 1), (1_440, 5), (1_500, 5)]);
         assert_eq!((found.by_hour[22], found.by_hour[23]), (0, 1));
         assert_eq!(found.peak.unwrap().0, 1);

@@ -71,7 +71,8 @@ impl Span {
             Length::Day => self.from.strftime("%A, %-d %B %Y").to_string(),
             Length::Week => {
                 let last = self.until.yesterday().unwrap_or(self.until);
-                let first = if (self.from.year(), self.from.month()) == (last.year(), last.month()) {
+                let first = if (self.from.year(), self.from.month()) == (last.year(), last.month())
+                {
                     self.from.strftime("%-d")
                 } else {
                     self.from.strftime("%-d %B %Y")
