@@ -85,6 +85,7 @@ pub fn live(card_id: &str, terminal_id: &str, ms: i64) -> Swipe<'static> {
 }
 
 /// A topic of one test.
+#[derive(Clone)]
 pub struct Log {
     brokers: String,
     topic: String,
