@@ -91,6 +91,30 @@ COMMENT ON COLUMN analyst.zone.terminals IS 'How many readers it has.';
 COMMENT ON COLUMN analyst.zone.has_exit IS
     'Whether it has, or had, a reader on the way out. Without one, leaving shows only by a pass elsewhere.';
 
+CREATE VIEW analyst.terminal AS
+SELECT t.terminal_id, t.zone_id, z.name AS zone_name, t.direction
+FROM terminal t
+JOIN zone z USING (zone_id);
+COMMENT ON VIEW analyst.terminal IS 'The readers as they are now.';
+COMMENT ON COLUMN analyst.terminal.terminal_id IS 'The reader''s id.';
+COMMENT ON COLUMN analyst.terminal.zone_id IS 'The zone that it guards.';
+COMMENT ON COLUMN analyst.terminal.zone_name IS 'That zone''s name.';
+COMMENT ON COLUMN analyst.terminal.direction IS 'in, out, or both: then each event says which.';
+
+CREATE VIEW analyst.card AS
+SELECT c.card_id, c.state, c.valid_from, c.valid_until, coalesce(a.zones, '{}') AS zones,
+       a.schedule_id
+FROM card c
+LEFT JOIN user_access a USING (card_id);
+COMMENT ON VIEW analyst.card IS 'The cards as they are now, and what they may do.';
+COMMENT ON COLUMN analyst.card.card_id IS 'The card: personal data.';
+COMMENT ON COLUMN analyst.card.state IS
+    'enabled, disabled, lost, stolen, blocked or expired.';
+COMMENT ON COLUMN analyst.card.valid_from IS 'From this moment on; null: since ever.';
+COMMENT ON COLUMN analyst.card.valid_until IS 'Before this moment; null: for ever.';
+COMMENT ON COLUMN analyst.card.zones IS 'The zones that it may enter.';
+COMMENT ON COLUMN analyst.card.schedule_id IS 'When it may; null: always.';
+
 -- The direction is that of the terminal's registration at the moment, as decisions take it.
 CREATE VIEW analyst.access_event AS
 SELECT a.occurred_at, a.card_id, a.event_id,

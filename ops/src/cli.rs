@@ -4,6 +4,7 @@ mod access;
 mod dlq;
 mod export;
 mod operate;
+mod query;
 mod report;
 mod roles;
 
@@ -20,7 +21,8 @@ use crate::{Error, Verdict, import, output, setup, verify};
 pub use access::Access;
 pub use dlq::Dlq;
 pub use export::Export;
-pub use operate::{Change, GiveUp, Offsets, Partitions, Reset};
+pub use operate::{Change, GiveUp, Index, Offsets, Partitions, Reset};
+pub use query::Query;
 pub use report::Report;
 pub use roles::{Login, Roles};
 
@@ -46,6 +48,7 @@ Examples:
   gatelog dlq summary
   gatelog offsets show
   gatelog partitions drop --older-than 400
+  gatelog query who-is-in lab
   gatelog report week --out week.html
   gatelog export access_event --from 2016-06-01 --out lake
   gatelog roles --apply
@@ -92,6 +95,8 @@ pub enum Command {
     /// The days of access_log
     #[command(subcommand)]
     Partitions(Partitions),
+    /// Who is where, what a card did, what was denied, what took longest
+    Query(Query),
     /// A day or a week at the doors, as a page to print
     #[command(after_help = report::HELP, after_long_help = report::HELP)]
     Report(Report),
@@ -272,6 +277,7 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
         Command::Dlq(command) => dlq::run(command, &settings, json).await,
         Command::Offsets(command) => operate::offsets(command, &settings, json).await,
         Command::Partitions(command) => operate::partitions(command, &settings, json).await,
+        Command::Query(args) => query::run(args, &settings, json).await,
         Command::Report(args) => report::run(args, &settings, json).await,
         Command::Export(args) => export::run(args, &settings, json).await,
         Command::Roles(args) => roles::run(args, &settings, json).await,

@@ -14,6 +14,7 @@ pub mod operator;
 mod output;
 pub mod partitions;
 mod pinned;
+pub mod query;
 pub mod report;
 pub mod roles;
 pub mod settings;

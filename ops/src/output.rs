@@ -84,6 +84,11 @@ impl Table {
         self.rows.push(cells.into());
     }
 
+    /// A row of as many cells as the others.
+    pub(crate) fn line(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
     pub(crate) fn render(&self) -> String {
         let columns = self.rows.first().map_or(0, Vec::len);
         let width = |column: usize| {

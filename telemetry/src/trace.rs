@@ -50,6 +50,11 @@ pub fn is_valid(traceparent: &str) -> bool {
     parse(traceparent).is_some()
 }
 
+/// The id of the trace that a `traceparent` header names; none where it is not valid.
+pub fn trace_id_of(traceparent: &str) -> Option<TraceId> {
+    parse(traceparent).map(|span| span.trace_id())
+}
+
 fn parse(traceparent: &str) -> Option<SpanContext> {
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let context = TraceContextPropagator::new()

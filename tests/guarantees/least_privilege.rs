@@ -48,7 +48,7 @@ impl Logins {
 }
 
 async fn done(world: &World, more: &[(&str, &str)], arguments: &[&str]) -> Result<String> {
-    let (code, out, err) = world.gatelog_with(more, arguments).await?;
+    let (code, out, err) = world.commands()?.with(more).run(arguments).await?;
     ensure!(code == 0, "{arguments:?}: exit code {code}: {out}{err}");
     Ok(out)
 }
@@ -218,7 +218,7 @@ async fn an_operator_lists_replays_edits_and_discards() -> Result<()> {
         &["offsets", "reset", "--to", "start", "--all", "--apply", "--reason", "why not"],
         &["partitions", "drop", "--before", "2016-06-02", "--apply", "--reason", "why not"],
     ] {
-        let (code, out, err) = world.gatelog_with(&operator, arguments).await?;
+        let (code, out, err) = world.commands()?.with(&operator).run(arguments).await?;
         ensure!(code == 3 && err.contains("42501"), "{arguments:?}: {code}: {out}{err}");
     }
     consumer.terminate().await?;

@@ -2,6 +2,8 @@
 
 mod help;
 mod parse;
+
+pub(super) use parse::duration_ms;
 mod shared;
 
 use std::path::PathBuf;

@@ -1,12 +1,14 @@
 //! Arguments of the commands that move progress and days.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
 use crate::offsets::reset::{To, Which};
 use crate::offsets::{self, accept_loss, reset};
 use crate::operator::Run;
-use crate::partitions::{self, Until};
+use crate::partitions::{self, Until, index};
 use crate::settings::Settings;
 use crate::{Error, Verdict};
 
@@ -93,12 +95,47 @@ pub enum Partitions {
     /// state: attached is a part of access_log; detached is a table of its own; pending is a detach
     /// that was interrupted, which the same `gatelog partitions detach` or `drop` finishes.
     List,
+    /// Index the days that are over by card, so that one card's month is found at once
+    #[command(after_help = INDEX, after_long_help = INDEX)]
+    Index(Index),
     /// Take the oldest days out of access_log; their tables stay
     #[command(after_help = DETACH, after_long_help = DETACH)]
     Detach(GiveUp),
     /// Drop the oldest days, and what is as old beside them
     #[command(after_help = DROP, after_long_help = DROP)]
     Drop(GiveUp),
+}
+
+const INDEX: &str = "\
+The rows of a day lie by time, because a second index would halve the rate of writing. When the day
+is over, hardly anything is written to it any more, and it gets an index on (card_id, occurred_at):
+concurrently, so that nothing waits for it, the newest day first, one day after the other. It waits
+for transactions that were open before it (a backup, `gatelog verify`, a report).
+
+One worker is at it at a time: another one stops (exit code 3), or stands by with --watch. What a
+worker that was killed has left unfinished is dropped and made again. It changes no row.
+
+While consumers work off a backlog of days that are over, its index halves their rate, too: then
+leave it until they are through.
+
+Examples:
+  gatelog partitions index --dry-run
+  gatelog partitions index
+  gatelog partitions index --watch --settle-s 3600";
+
+/// Arguments of `partitions index`.
+#[derive(Debug, Args)]
+pub struct Index {
+    /// How long after its end, midnight UTC, a day counts as over
+    #[arg(long, value_name = "SECONDS", default_value_t = 1_800)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=604_800))]
+    pub settle_s: u64,
+    /// Only list the days that would be indexed
+    #[arg(long, conflicts_with = "watch")]
+    pub dry_run: bool,
+    /// Stay, with a round after the end of each day, until SIGTERM or Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
 }
 
 const DETACH: &str = "\
@@ -159,6 +196,14 @@ pub(super) async fn partitions(
 ) -> Result<Verdict, Error> {
     match command {
         Partitions::List => partitions::list(settings, json).await,
+        Partitions::Index(args) => {
+            let options = index::Options {
+                settle: Duration::from_secs(args.settle_s),
+                dry_run: args.dry_run,
+                watch: args.watch,
+            };
+            index::run(settings, &options, json).await
+        }
         Partitions::Detach(args) => {
             partitions::detach(settings, args.until()?, &args.change.run(), json).await
         }

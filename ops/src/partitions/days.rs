@@ -85,7 +85,7 @@ fn parse(day: &str) -> Result<Date, Error> {
 }
 
 /// The day that a table of `access_log` is named for.
-fn day_of(table: &str) -> Option<Date> {
+pub(super) fn day_of(table: &str) -> Option<Date> {
     let digits = table.strip_prefix("access_log_").filter(|digits| digits.len() == 8)?;
     let year = digits.get(0..4)?.parse().ok()?;
     let month = digits.get(4..6)?.parse().ok()?;

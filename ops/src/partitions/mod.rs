@@ -1,4 +1,4 @@
-//! `gatelog partitions`: the days of `access_log`, and giving the oldest up.
+//! `gatelog partitions`: the days of `access_log`, indexing those that are over, and giving the oldest up.
 //!
 //! ```text
 //! oldest day moves ─▶ days: detached, concurrently ─▶ duplicates and collisions: summed, deleted
@@ -12,6 +12,7 @@
 pub(crate) mod days;
 mod detach;
 mod fold;
+pub mod index;
 mod plan;
 mod report;
 mod sums;

@@ -158,13 +158,13 @@ impl Report {
     }
 }
 
-fn how_many(days: usize) -> String {
+pub(super) fn how_many(days: usize) -> String {
     let s = if days == 1 { "" } else { "s" };
     format!("{days} day{s}")
 }
 
 /// Bytes for people.
-fn size(bytes: i64) -> String {
+pub(super) fn size(bytes: i64) -> String {
     const UNITS: [&str; 4] = ["B", "kB", "MB", "GB"];
     let (mut count, mut unit) = (bytes, 0);
     while count >= 1_024 && unit + 1 < UNITS.len() {

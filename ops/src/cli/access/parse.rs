@@ -84,7 +84,7 @@ pub(super) fn lockout(text: &str) -> Result<Rule<Lockout>, String> {
 
 const WANTED: &str = "must be a time up to a week, as 90s, 5m, 12h or 7d";
 
-fn duration_ms(text: &str) -> Option<i32> {
+pub(in crate::cli) fn duration_ms(text: &str) -> Option<i32> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(split);
     let unit_ms = match unit {
