@@ -68,7 +68,7 @@ fn presence(data: &Data) -> String {
     let label = "Cards inside, by hour";
     let figure = svg::area(label, &data.presence.by_hour, &marks(data));
     let caption = "Cards that were inside of some zone, the most of each hour. A stay whose end no \
-                   reader tells counts for a day.";
+                   reader saw counts for four hours at most.";
     section("Presence", &figure, caption)
 }
 

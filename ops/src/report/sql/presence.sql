@@ -1,7 +1,10 @@
 -- When how many cards came to be inside of something, or ceased to be: each card's stays, which may lie
--- in one another, as spans that do not. A stay whose end nothing tells counts for a day.
+-- in one another, as spans that do not. A stay whose end no reader saw counts for four hours at most:
+-- where there are readers on the way in alone, everybody would stay over night.
 WITH stay AS (
-    SELECT card_id, entered_at, coalesce(left_at, entered_at + interval '1 day') AS until
+    SELECT card_id, entered_at,
+           CASE WHEN ended_by = 'out' THEN left_at
+                ELSE least(left_at, entered_at + interval '4 hours') END AS until
     FROM analyst.dwell_between(
         ($1::text::date - 1)::timestamp AT TIME ZONE 'UTC',
         $2::text::date::timestamp AT TIME ZONE 'UTC')
