@@ -56,15 +56,19 @@ BEGIN
 END $$;
 
 -- Whoever replays a dead letter leaves it in the outbox; but a decision there opens a door, and is for
--- those alone who may write the row that it tells of. Asked after the row, and only of decisions: a
--- trigger before it would take COPY's rows one by one.
+-- those alone who may write the row that it tells of. Operators may not say a row's kind: theirs are
+-- replays. And what they may change of those they may not change of decisions: a trigger says so, of
+-- updates alone, which consumers have none of.
+ALTER TABLE outbox ALTER COLUMN kind SET DEFAULT 'replay';
+
 CREATE FUNCTION refuse_decision() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION 'permission denied for decisions of table outbox' USING ERRCODE = '42501';
 END $$;
 REVOKE EXECUTE ON FUNCTION refuse_decision() FROM PUBLIC;
-CREATE TRIGGER decisions_come_with_rows AFTER INSERT OR UPDATE ON outbox
+CREATE TRIGGER decisions_come_with_rows BEFORE UPDATE ON outbox
     FOR EACH ROW
-    WHEN (NEW.kind = 'decision' AND NOT has_table_privilege('access_log'::regclass, 'INSERT'))
+    WHEN ((OLD.kind = 'decision' OR NEW.kind = 'decision')
+          AND NOT has_table_privilege('access_log'::regclass, 'INSERT'))
     EXECUTE FUNCTION refuse_decision();

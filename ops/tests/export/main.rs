@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod exact;
+mod handbook;
 mod killed;
 mod memory;
 mod refused;

@@ -116,12 +116,14 @@ async fn a_writer_adds_rows_and_never_changes_one() {
 async fn an_operator_acts_on_letters_and_opens_no_door() {
     Stand::with(async |stand| {
         let operator = stand.session(Role::Operator).await;
-        let outbox = |kind: &str| {
+        let columns = "log_partition, log_offset, header_names, header_values, since";
+        let replay = format!("INSERT INTO outbox ({columns}) VALUES (0, 1, '{{}}', '{{}}', now())");
+        let of_kind = |kind: &str| {
             format!(
-                "INSERT INTO outbox (log_partition, log_offset, kind, header_names, header_values, since)
-                 VALUES (0, 1, '{kind}', '{{}}', '{{}}', now())"
+                "INSERT INTO outbox ({columns}, kind) VALUES (0, 2, '{{}}', '{{}}', now(), '{kind}')"
             )
         };
+        stand.owner.batch_execute(&of_kind("decision")).await.unwrap();
         for sql in [
             "SELECT * FROM dead_letter",
             "UPDATE dead_letter SET state = 'discarded', version = version + 1, settled_at = now()",
@@ -129,7 +131,7 @@ async fn an_operator_acts_on_letters_and_opens_no_door() {
             "SELECT * FROM access_log",
             "SELECT * FROM consumer_offset",
             "SELECT * FROM analyst.access_event",
-            &outbox("replay"),
+            &format!("{replay}; UPDATE outbox SET since = now() WHERE kind = 'replay'"),
         ] {
             allowed(&operator, sql).await;
         }
@@ -147,8 +149,10 @@ async fn an_operator_acts_on_letters_and_opens_no_door() {
             "DELETE FROM dead_letter_action",
             "SELECT ensure_day('2016-06-02')",
             // A decision in the outbox is a door command.
-            &outbox("decision"),
-            &format!("{}; UPDATE outbox SET kind = 'decision'", outbox("replay")),
+            &of_kind("decision"),
+            &of_kind("replay"),
+            &format!("{replay}; UPDATE outbox SET kind = 'decision' WHERE kind = 'replay'"),
+            "UPDATE outbox SET value = 'open' WHERE kind = 'decision'",
         ] {
             refused(&operator, sql).await;
         }
@@ -159,7 +163,7 @@ async fn an_operator_acts_on_letters_and_opens_no_door() {
 /// Every privilege on every table of ours, by role: what is not here is refused.
 const MATRIX: &str = "
     gatelog_operator: access_log r, collision r, consumer_offset r, dead_letter raw, \
-        dead_letter_action ra, duplicate_event r, log_topic r, offset_gap r, outbox rawd, \
+        dead_letter_action ra, duplicate_event r, log_topic r, offset_gap r, outbox rd, \
         parked_event r, retention r, terminal r
     gatelog_reader:
     gatelog_writer: access_log ra, card_state raw, collision ra, consumer_offset raw, \

@@ -59,11 +59,15 @@ GRANT SELECT
     TO gatelog_writer;
 
 -- Operators: dead letters, how far the log has been read, and the views. What a replay sends goes
--- through the outbox; a trigger keeps decisions out of their hands.
+-- through the outbox, but no decision does: its column kind is not theirs, and a trigger of V12 keeps
+-- them from changing one.
 GRANT USAGE ON SCHEMA public TO gatelog_operator;
 GRANT SELECT, INSERT, UPDATE ON dead_letter TO gatelog_operator;
 GRANT SELECT, INSERT ON dead_letter_action TO gatelog_operator;
-GRANT SELECT, INSERT, UPDATE, DELETE ON outbox TO gatelog_operator;
+GRANT SELECT, DELETE,
+    INSERT (log_partition, log_offset, key, value, header_names, header_values, since),
+    UPDATE (key, value, header_names, header_values, since, expires_at)
+    ON outbox TO gatelog_operator;
 GRANT SELECT
     ON access_log, collision, duplicate_event, parked_event, offset_gap, consumer_offset, log_topic,
        retention, terminal
