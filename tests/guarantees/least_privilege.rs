@@ -125,11 +125,21 @@ async fn a_writer_does_all_that_a_consumer_does() -> Result<()> {
 /// As `crash` has it, for a login that is no superuser: it may end a session of its own kind.
 #[tokio::test]
 async fn a_stopped_predecessor_of_the_same_login_is_ended() -> Result<()> {
+    taken_over_from_a_sleeper(true).await
+}
+
+/// One that it may not end, it waits for.
+#[tokio::test]
+async fn a_stopped_predecessor_of_the_owners_is_waited_for() -> Result<()> {
+    taken_over_from_a_sleeper(false).await
+}
+
+async fn taken_over_from_a_sleeper(of_the_same_login: bool) -> Result<()> {
     let mut world = World::new(1).await?;
     world.open_the_hall(&CARDS).await?;
     let logins = Logins::make(&world).await?;
     let settings = [("GATELOG_POSTGRES", logins.writer_url.as_str())];
-    let mut sleeper = world.consumer_with(&settings)?;
+    let mut sleeper = world.consumer_with(if of_the_same_login { &settings } else { &[] })?;
     sleeper.ready().await?;
     let mut places = world.log.publish_swipes(&[swipe("c1", "t-hall", 0)]).await?;
     world.caught_up().await?;
@@ -148,9 +158,15 @@ async fn a_stopped_predecessor_of_the_same_login_is_ended() -> Result<()> {
     world.db.batch_execute("COMMIT").await?;
 
     let mut successor = world.consumer_with(&settings)?;
+    if of_the_same_login {
+        successor.says("held a claimed partition for too long; ended it").await?;
+    } else {
+        successor.says("waiting for another session to let go").await?;
+        ensure!(successor.runs() && world.totals().await?.rows == 1, "{}", successor.said());
+        sleeper.signal("CONT")?;
+    }
     let totals = world.caught_up().await.with_context(|| successor.said())?;
     assert_eq!(totals.rows, 2, "{totals:?}");
-    successor.says("held a claimed partition for too long; ended it").await?;
     world.each_has_one_outcome(&places).await?;
     successor.terminate().await?;
     sleeper.kill()?;
