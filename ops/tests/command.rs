@@ -54,6 +54,10 @@ fn help_teaches_with_examples_and_exit_codes() {
         (vec!["partitions", "list", "--help"], "pending"),
         (vec!["partitions", "detach", "--help"], "--older-than 400"),
         (vec!["partitions", "drop", "--help"], "dead letters stay"),
+        (vec!["roles", "--help"], "gatelog_operator"),
+        (vec!["roles", "login", "--help"], "never an argument"),
+        (vec!["export", "--help"], "DIR/access_event/day=2016-06-01/access_event.parquet"),
+        (vec!["report", "--help"], "names no card"),
     ] {
         let (code, help, _) = outcome(&command);
         assert!(code == 0 && help.contains(wanted), "{command:?}: {help}");

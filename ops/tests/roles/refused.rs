@@ -1,12 +1,16 @@
 //! Accesses that are refused, and those that are not.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use ops::export::{Format, Options};
+use ops::report::Length;
 use ops::roles::{self, Role};
+use settings::Secret;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::Stand;
+use crate::{PASSWORD, Stand};
 
 async fn refused(client: &Client, sql: &str) {
     let error = client.batch_execute(sql).await.expect_err(sql);
@@ -56,11 +60,35 @@ async fn a_reader_reads_views_and_nothing_else() {
         let presence = "SELECT card_id FROM analyst.presence('2016-06-01T09:00:00Z', '1 day')";
         let inside = reader.query(presence, &[]).await.unwrap();
         assert_eq!(inside.len(), 1, "who is inside");
+        export_and_report(stand).await;
         // A view of a later version is readable without another `roles --apply`.
         stand.owner.batch_execute("CREATE VIEW analyst.later AS SELECT 1 AS one").await.unwrap();
         allowed(&reader, "SELECT * FROM analyst.later").await;
     })
     .await;
+}
+
+/// What analysts have beside SQL.
+async fn export_and_report(stand: &Stand) {
+    let mut settings = stand.settings.clone();
+    let url = stand.database.url_as(&stand.name(Role::Reader), PASSWORD);
+    settings.postgres.url = Secret::new(url);
+    let day = "2016-06-01".parse().unwrap();
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(stand.name(Role::Reader));
+    let options = Options {
+        view: "access_event".to_owned(),
+        from: day,
+        to: Some(day),
+        out: out.clone(),
+        format: Format::Parquet,
+        again: false,
+    };
+    let report = ops::export::export(&settings, &options).await.unwrap();
+    assert_eq!(report.rows, 1);
+    let page = out.join("day.html");
+    ops::report::run(&settings, Length::Day, Some(day), &page, false).await.unwrap();
+    assert!(std::fs::read_to_string(page).unwrap().contains("1 swipe of 1 card at 1 terminal"));
+    std::fs::remove_dir_all(out).unwrap();
 }
 
 #[tokio::test]
