@@ -9,6 +9,7 @@ pub mod dlq;
 mod error;
 pub mod export;
 pub mod import;
+mod metrics;
 pub mod offsets;
 pub mod operator;
 mod output;

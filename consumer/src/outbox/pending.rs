@@ -119,12 +119,11 @@ impl Pending {
         self.sent = 0;
     }
 
-    /// Kafka has it.
-    pub(super) fn acknowledged(&mut self, place: Place) -> Option<&Entry> {
-        self.turn(place, State::Acknowledged)?;
-        let (entry, _) = self.entries.get(&place)?;
-        self.acknowledged.push((place, entry.since));
-        Some(entry)
+    /// Kafka has it; since when it was due.
+    pub(super) fn acknowledged(&mut self, place: Place) -> Option<Millis> {
+        let since = self.turn(place, State::Acknowledged)?.since;
+        self.acknowledged.push((place, since));
+        Some(since)
     }
 
     /// Messages that are acknowledged and whose rows nobody deletes yet.
@@ -194,12 +193,12 @@ impl Pending {
         self.entries.entry(entry.place).or_insert((entry, State::Waiting));
     }
 
-    fn turn(&mut self, place: Place, to: State) -> Option<()> {
-        let (_, state) = self.entries.get_mut(&place)?;
+    fn turn(&mut self, place: Place, to: State) -> Option<&Entry> {
+        let (entry, state) = self.entries.get_mut(&place)?;
         self.sent -= usize::from(*state == State::Sent);
         self.sent += usize::from(to == State::Sent);
         *state = to;
-        Some(())
+        Some(entry)
     }
 }
 

@@ -151,9 +151,11 @@ impl Worker {
     }
 
     fn take(&mut self, entries: Vec<Entry>) -> Result<(), Error> {
-        let places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
-        entries.into_iter().for_each(|entry| self.pending.hand_over(entry));
-        places.into_iter().try_for_each(|place| self.send(place))
+        entries.into_iter().try_for_each(|entry| {
+            let place = entry.place;
+            self.pending.hand_over(entry);
+            self.send(place)
+        })
     }
 
     fn send_waiting(&mut self) -> Result<(), Error> {
@@ -193,10 +195,10 @@ impl Worker {
 
     fn acknowledged(&mut self, place: Place) {
         fault::after("published");
-        let Some(entry) = self.pending.acknowledged(place) else { return };
+        let Some(since) = self.pending.acknowledged(place) else { return };
         self.metrics.published.with_label_values(&[place.kind.as_str()]).inc();
         if place.kind == Kind::Decision {
-            let took_ms = Millis::now().unix_ms().saturating_sub(entry.since.unix_ms());
+            let took_ms = Millis::now().unix_ms().saturating_sub(since.unix_ms());
             self.metrics.door_to_decision_seconds.observe(took_ms.max(0) as f64 / 1_000.0);
         }
         self.delete_at.get_or_insert_with(|| Instant::now() + DELETE_AFTER);

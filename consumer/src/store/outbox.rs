@@ -1,6 +1,8 @@
 //! The outbox's rows: written with the batch, read and deleted by the worker.
 
-use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
 use registry::Timestamptz;
 use schemas::Millis;
 use tokio_postgres::types::Type;
@@ -73,12 +75,13 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         .ok_or_else(|| Error::Bug(format!("outbox: nobody knows the kind {kind:?}")))?;
     let names: Vec<&[u8]> = row.get(5);
     let values: Vec<Option<Vec<u8>>> = row.get(6);
-    let name = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let bytes = |bytes: Option<Vec<u8>>| bytes.map(Bytes::from);
+    let name = |name: &[u8]| Cow::Owned(String::from_utf8_lossy(name).into_owned());
     Ok(Entry {
         place: Place { partition: row.get(0), offset: row.get(1), kind },
-        key: row.get(3),
-        value: row.get(4),
-        headers: names.into_iter().map(name).zip(values).collect(),
+        key: bytes(row.get(3)),
+        value: bytes(row.get(4)),
+        headers: names.into_iter().map(name).zip(values.into_iter().map(bytes)).collect(),
         since: row.get::<_, Timestamptz>(7).0,
         expires_at: row.get::<_, Option<Timestamptz>>(8).map(|at| at.0),
         waited: false,
