@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bench::{age, backoff, decide, drain, lake, latency, reupload, verify};
+use bench::{age, backoff, card_month, decide, drain, lake, latency, reupload, verify};
 use clap::{Args, Parser};
 
 /// Figures, always beside a peer or a ceiling that is measured in the same run.
@@ -19,6 +19,7 @@ pub(crate) enum Command {
     Decide(Decide),
     Verify(Verify),
     Lake(Lake),
+    CardMonth(CardMonth),
     Backoff(Backoff),
 }
 
@@ -239,6 +240,36 @@ pub(crate) struct Verify {
 pub(crate) struct Lake {
     #[command(flatten)]
     pub(crate) options: lake::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How soon one card's month is found, and what its index costs those who write
+///
+/// 30 days that are over are filled with rows, spread evenly, of up to 50,000 cards (one for every ten
+/// rows where there are few), and vacuumed. Then, --runs times, --live-rows rows are written into the
+/// day after them, the live one, by raw binary COPY over two connections in the order of time, COPYs
+/// of 50,000 rows, each its own transaction with synchronous_commit=on: alone; beside the worker
+/// (`gatelog partitions index`, which indexes the 30 days); and alone, but with such an index on the
+/// live day itself. One more round comes first and is not counted. Before each there is a CHECKPOINT,
+/// and the live day is empty.
+///
+/// alone, indexed: from the first COPY to the answer to the last one's commit. beside: the same, of
+/// the COPYs that were over before the worker was, and the one after; where there are too few rows,
+/// beside_rows and index_s tell. index_s: from the worker's start to its end, beside that writing.
+///
+/// months: with every day indexed and the live day written, for --cards random cards, all columns of
+/// the card's month through analyst.access_event, in the order of time, and the same from the bare
+/// access_log: from asking to the last row, with planning and the way to here. In turn; which of
+/// the two comes first changes from card to card, because the second finds its pages in memory. The
+/// rows of all these months must be as many as a sequential scan of everything finds.
+///
+/// without: three of the months before there is an index, the middle one.
+#[derive(Debug, Args)]
+pub(crate) struct CardMonth {
+    #[command(flatten)]
+    pub(crate) options: card_month::Options,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,6 +6,7 @@
 
 pub mod age;
 pub mod backoff;
+pub mod card_month;
 mod ceiling;
 mod consumer;
 mod course;

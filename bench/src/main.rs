@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use bench::{age, backoff, decide, drain, lake, latency, reupload, verify};
+use bench::{age, backoff, card_month, decide, drain, lake, latency, reupload, verify};
 use clap::Parser;
 use serde::Serialize;
 
@@ -32,6 +32,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Latency(with) => print(&latency::run(&with.options).await?, with.json),
         Command::Decide(with) => print(&decide::run(&with.options).await?, with.json),
         Command::Reupload(with) => print(&reupload::run(&with.options).await?, with.json),
+        Command::CardMonth(with) => print(&card_month::run(&with.options).await?, with.json),
         Command::Backoff(with) => {
             let report = backoff::run(&with.options);
             std::fs::write(&with.plot, report.plot())

@@ -1,5 +1,6 @@
 //! The promises, end to end on real Kafka and Postgres: one module a guarantee.
 
+mod analysts;
 mod back_pressure;
 mod bad_rows;
 mod claim_taken;
@@ -21,6 +22,7 @@ mod operate_letters;
 mod operate_offsets;
 mod permission_races;
 mod poison_event;
+mod queries;
 mod read_again;
 mod rebalance;
 mod replays;

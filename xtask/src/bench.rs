@@ -39,6 +39,8 @@ enum Name {
     Verify,
     /// How fast a view becomes Parquet files, beside merely reading it; and whether DuckDB reads them
     Lake,
+    /// How soon one card's month is found, and what its index costs those who write
+    CardMonth,
     /// What jitter is good for: a thousand clients that fail at once, simulated
     Backoff,
 }
@@ -53,6 +55,7 @@ impl Name {
             Self::Decide => "decide",
             Self::Verify => "verify",
             Self::Lake => "lake",
+            Self::CardMonth => "card-month",
             Self::Backoff => "backoff",
         }
     }

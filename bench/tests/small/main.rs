@@ -2,6 +2,7 @@
 
 mod age;
 mod backoff;
+mod card_month;
 mod decide;
 mod drain;
 mod lake;

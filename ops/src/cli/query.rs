@@ -11,9 +11,9 @@ use crate::settings::Settings;
 use crate::{Error, Verdict, verify};
 
 const HELP: &str = "\
-Times are UTC: a day (2016-06-01) or a time (2016-06-01T08:00:00Z, or with another offset). A day for
---from is its first moment, for --to its end: --from 2016-06-01 --to 2016-06-01 is that day. Without
---to it is now, without --from a day before the end. Only the days that are asked for are read.
+Times are UTC: a day (2016-06-01) or a time (2016-06-01T08:00:00Z, or with another offset). A day
+for --from is its first moment, for --to its end: --from 2016-06-01 --to 2016-06-01 is that day.
+Without --to it is now, without --from a day before the end. Only the days asked for are read.
 
 The answer is a table, with --json an object, with --csv a file for a spreadsheet. All of it is read
 from the views of the schema `analyst`, which docs/analysts.md explains: what this command does not
@@ -28,9 +28,9 @@ Examples:
   gatelog query slowest";
 
 const WHO_IS_IN: &str = "\
-A card is in a zone from a pass on the way in until it passes on the way out of it, or of a zone that
-it had entered before; a zone without a reader on the way out it leaves by any pass elsewhere. Zones
-may lie in one another: innermost_zone is where a card was seen last. Denied swipes move nobody.
+A card is in a zone from a pass on the way in until it passes on the way out of it, or of a zone
+that it had entered before; a zone without a reader on the way out it leaves by any pass elsewhere.
+Zones may lie in one another: innermost_zone is where a card was seen last. Denied swipes move nobody.
 Passes before the look-back are not known: it should be as long as people stay, and shorter than the
 time in which those who left unseen should be forgotten.
 

@@ -170,6 +170,8 @@ async fn answer(
             let about = format!("slowest from swipe to row, {when}");
             let mut answer = ask.rows(about, sql, &[&from, &to]).await?;
             traces::add(settings, &mut answer).await?;
+            // There always are.
+            answer.more = false;
             Ok(answer)
         }
     }

@@ -1,0 +1,3 @@
+SELECT * FROM analyst.access_event
+WHERE card_id = $1 AND occurred_at >= $2 AND occurred_at < $3
+ORDER BY occurred_at
