@@ -89,6 +89,20 @@ async fn export_and_report(stand: &Stand) {
     ops::report::run(&settings, Length::Day, Some(day), &page, false).await.unwrap();
     assert!(std::fs::read_to_string(page).unwrap().contains("1 swipe of 1 card at 1 terminal"));
     std::fs::remove_dir_all(out).unwrap();
+    for line in [
+        "who-is-in hall --at 2016-06-01T09:00:00Z --json",
+        "card 4711 --from 2016-06-01 --to 2016-06-01 --json",
+        "terminal door-1 --from 2016-06-01 --to 2016-06-01 --json",
+        "denials --from 2016-06-01 --to 2016-06-01 --json",
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gatelog"))
+            .arg("query")
+            .args(line.split(' '))
+            .env("GATELOG_POSTGRES", settings.postgres.url.expose())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
 }
 
 #[tokio::test]
