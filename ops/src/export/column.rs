@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Float32,
     Float64,
     Text,
-    /// Text in the file, too; it has no order.
+    /// Text in the file, too.
     Json,
     Uuid,
     Timestamptz,

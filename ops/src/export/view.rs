@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::column::{Column, Kind};
+use super::column::Column;
 use crate::Error;
 
 /// A view of schema analyst whose rows belong to days.
@@ -46,6 +46,9 @@ impl View {
             .map(|row| Column::new(row.get("name"), row.get("type"), row.get("modifier")))
             .filter(|column| !matches!(column, Ok(column) if by == By::Day && column.name == DAY))
             .collect::<Result<Vec<_>, _>>()?;
+        if columns.is_empty() {
+            return Err(Error::Usage(format!("view {name} has nothing but its days")));
+        }
         Ok(Self { name: name.to_owned(), columns, by })
     }
 
@@ -53,10 +56,10 @@ impl View {
     /// of the same rows are the same bytes.
     pub(super) fn statement(&self) -> String {
         let selected: Vec<String> = self.columns.iter().map(Column::selected).collect();
-        let first = if self.by == By::Moment { Some(quoted(MOMENT)) } else { None };
-        let rest = self.columns.iter().filter(|column| column.kind != Kind::Json);
-        let order: Vec<String> =
-            first.into_iter().chain(rest.map(|column| quoted(&column.name))).collect();
+        // By name: of what is selected as text, the text.
+        let first = (self.by == By::Moment).then(|| quoted(MOMENT));
+        let all = self.columns.iter().map(|column| quoted(&column.name));
+        let order: Vec<String> = first.into_iter().chain(all).collect();
         let span = match self.by {
             By::Day => "v.day = $1::text::date",
             By::Moment => {
