@@ -194,6 +194,8 @@ impl Builder {
     }
 }
 
+// By value, as map_err wants it.
+#[expect(clippy::needless_pass_by_value)]
 fn failed(error: ParquetError) -> Error {
     Error::Other(format!("writing Parquet: {error}"))
 }
