@@ -321,7 +321,7 @@ impl Pipeline {
         step("dead-letters", transaction.insert_dead(&sorted.dead, &self.origin)).await?;
         step("parked", transaction.write_lanes(sorted)).await?;
         step("card-states", transaction.save_tracks(tracks, cache)).await?;
-        let settlements = undecided.replays.settle(sorted, undecided.refused);
+        let settlements = undecided.replays.settle(sorted, undecided.refused, undecided.settled);
         step("letters", transaction.settle(&settlements, &self.member)).await?;
         step("totals", transaction.correct_totals(sorted)).await
     }

@@ -41,29 +41,29 @@ impl Database {
     }
 
     async fn made(test: impl AsyncFnOnce(Self, Client)) {
-        let server_url = std::env::var("GATELOG_POSTGRES")
+        let server = std::env::var("GATELOG_POSTGRES")
             .expect("GATELOG_POSTGRES is not set: run the tests with `cargo xtask test`");
-        let server: Config = server_url.parse().unwrap();
+        // The path of the URL is the database.
+        let (base, _) = server.rsplit_once('/').unwrap();
+        let server: Config = server.parse().unwrap();
         let name = format!("gatelog_test_{}", Uuid::new_v4().simple());
         let admin = connect(&server).await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let mut config = server.clone();
         config.dbname(&name);
         let client = connect(&config).await;
-        // The path of the URL is the database.
-        let (base, _) = server_url.rsplit_once('/').unwrap();
         test(Self { config, url: format!("{base}/{name}") }, client).await;
         admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    }
+
+    /// Where it is, for programs that connect by themselves.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// A session of its own.
     pub async fn connect(&self) -> Client {
         connect(&self.config).await
-    }
-
-    /// Where it is, for programs.
-    pub fn url(&self) -> &str {
-        &self.url
     }
 
     /// Where it is, for a role of its own.

@@ -45,7 +45,10 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA analyst
 
 -- Writers: what gatelog-consumer does, and no more. Rows of access_log are added, and never changed.
 GRANT USAGE ON SCHEMA public TO gatelog_writer;
-GRANT EXECUTE ON FUNCTION ensure_day(date), seal_batch(), permission_lock() TO gatelog_writer;
+GRANT EXECUTE
+    ON FUNCTION ensure_day(date), seal_batch(), permission_lock(),
+       record_bytes(bytea, bytea, bytea[], bytea[])
+    TO gatelog_writer;
 GRANT SELECT, INSERT
     ON access_log, collision, duplicate_event, identity_conflict, offset_gap, dead_letter_action
     TO gatelog_writer;
@@ -59,14 +62,15 @@ GRANT SELECT
     TO gatelog_writer;
 
 -- Operators: dead letters, how far the log has been read, and the views. What a replay sends goes
--- through the outbox, but no decision does: its column kind is not theirs, and a trigger of V12 keeps
+-- through the outbox, but no decision does: its column kind is not theirs, and a trigger of V14 keeps
 -- them from changing one.
 GRANT USAGE ON SCHEMA public TO gatelog_operator;
+GRANT EXECUTE ON FUNCTION record_bytes(bytea, bytea, bytea[], bytea[]) TO gatelog_operator;
 GRANT SELECT, INSERT, UPDATE ON dead_letter TO gatelog_operator;
 GRANT SELECT, INSERT ON dead_letter_action TO gatelog_operator;
 GRANT SELECT, DELETE,
     INSERT (log_partition, log_offset, key, value, header_names, header_values, since),
-    UPDATE (key, value, header_names, header_values, since, expires_at)
+    UPDATE (key, value, header_names, header_values, since, expires_at, taken)
     ON outbox TO gatelog_operator;
 GRANT SELECT
     ON access_log, collision, duplicate_event, parked_event, offset_gap, consumer_offset, log_topic,

@@ -58,7 +58,7 @@ END $$;
 -- Whoever replays a dead letter leaves it in the outbox; but a decision there opens a door, and is for
 -- those alone who may write the row that it tells of. Operators may not say a row's kind: theirs are
 -- replays. And what they may change of those they may not change of decisions: a trigger says so, of
--- updates alone, which consumers have none of.
+-- updates alone, which consumers have none of but for letters.
 ALTER TABLE outbox ALTER COLUMN kind SET DEFAULT 'replay';
 
 CREATE FUNCTION refuse_decision() RETURNS trigger
