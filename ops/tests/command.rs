@@ -58,6 +58,10 @@ fn help_teaches_with_examples_and_exit_codes() {
         (vec!["roles", "login", "--help"], "never an argument"),
         (vec!["export", "--help"], "DIR/access_event/day=2016-06-01/access_event.parquet"),
         (vec!["report", "--help"], "names no card"),
+        (vec!["partitions", "index", "--help"], "--watch --settle-s 3600"),
+        (vec!["query", "--help"], "gatelog query denials --from 2016-05-31"),
+        (vec!["query", "who-is-in", "--help"], "innermost_zone"),
+        (vec!["query", "slowest", "--help"], "read back from the log"),
     ] {
         let (code, help, _) = outcome(&command);
         assert!(code == 0 && help.contains(wanted), "{command:?}: {help}");

@@ -61,7 +61,7 @@ impl Bench {
         }
         self.are_whole(cards, rows).await?;
         let months = (Months::new(&view, rows), Months::new(&bare, rows));
-        progress.done(format_args!("{}", months.0));
+        progress.done(months.0);
         Ok(months)
     }
 

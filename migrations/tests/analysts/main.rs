@@ -7,4 +7,5 @@ mod comments;
 mod events;
 mod plans;
 mod spans;
+mod track;
 mod whereabouts;
