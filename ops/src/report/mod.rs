@@ -59,7 +59,8 @@ pub async fn run(
         output::print_json(&Report { file: out, from, until, swipes, denied, is_over })?;
     } else {
         let name = span.name();
-        output::print(&format!("{name}: {swipes} swipes, written to {}\n", out.display()))?;
+        let out = out.display();
+        output::print(&format!("{name} written to {out}: swipes {swipes}, denied {denied}\n"))?;
     }
     Ok(Verdict::Fine)
 }
