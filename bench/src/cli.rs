@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bench::{age, backoff, card_month, decide, drain, latency, reupload, verify};
+use bench::{age, backoff, card_month, decide, drain, lake, latency, reupload, verify};
 use clap::{Args, Parser};
 
 /// Figures, always beside a peer or a ceiling that is measured in the same run.
@@ -18,6 +18,7 @@ pub(crate) enum Command {
     Latency(Latency),
     Decide(Decide),
     Verify(Verify),
+    Lake(Lake),
     CardMonth(CardMonth),
     Backoff(Backoff),
 }
@@ -214,6 +215,31 @@ pub(crate) struct Decide {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) options: verify::Options,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How fast a view becomes Parquet files, beside merely reading it; and whether DuckDB reads them
+///
+/// Rows of four days are made once. Then, --runs times and in turn: `gatelog export access_event
+/// --again` (export), and one connection reads the same view with COPY (SELECT * FROM
+/// analyst.access_event ORDER BY occurred_at, card_id) TO STDOUT (FORMAT binary) and throws away what
+/// it reads (the ceiling). One more pair comes first and is not counted.
+///
+/// export: from the start of the process to its end, so connecting, sorting, compression and fsync
+/// are part of it. memory: VmHWM of the process, looked at every 5 ms.
+///
+/// ratio: the median over the pairs of export rate / ceiling rate. Before the first measurement there
+/// is a VACUUM ANALYZE of access_log and a CHECKPOINT.
+///
+/// Afterwards DuckDB, which pip fetches from PyPI into a virtual environment of its own, reads
+/// access_event/*/*.parquet with hive_partitioning. Counts, sums, bounds and types a day must be what
+/// Postgres says; otherwise there is no report.
+#[derive(Debug, Args)]
+pub(crate) struct Lake {
+    #[command(flatten)]
+    pub(crate) options: lake::Options,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,

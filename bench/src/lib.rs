@@ -15,6 +15,7 @@ mod database;
 pub mod decide;
 pub mod drain;
 mod ground;
+pub mod lake;
 pub mod latency;
 mod log;
 mod metrics;

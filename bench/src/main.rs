@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use bench::{age, backoff, card_month, decide, drain, latency, reupload, verify};
+use bench::{age, backoff, card_month, decide, drain, lake, latency, reupload, verify};
 use clap::Parser;
 use serde::Serialize;
 
@@ -28,6 +28,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Drain(with) => print(&drain::run(&with.options).await?, with.json),
         Command::Age(with) => print(&age::run(&with.options).await?, with.json),
         Command::Verify(with) => print(&verify::run(&with.options).await?, with.json),
+        Command::Lake(with) => print(&lake::run(&with.options).await?, with.json),
         Command::Latency(with) => print(&latency::run(&with.options).await?, with.json),
         Command::Decide(with) => print(&decide::run(&with.options).await?, with.json),
         Command::Reupload(with) => print(&reupload::run(&with.options).await?, with.json),

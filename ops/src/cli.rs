@@ -2,8 +2,11 @@
 
 mod access;
 mod dlq;
+mod export;
 mod operate;
 mod query;
+mod report;
+mod roles;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,8 +20,11 @@ use crate::{Error, Verdict, import, output, setup, verify};
 
 pub use access::Access;
 pub use dlq::Dlq;
+pub use export::Export;
 pub use operate::{Change, GiveUp, Index, Offsets, Partitions, Reset};
 pub use query::Query;
+pub use report::Report;
+pub use roles::{Login, Roles};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -43,6 +49,9 @@ Examples:
   gatelog offsets show
   gatelog partitions drop --older-than 400
   gatelog query who-is-in lab
+  gatelog report week --out week.html
+  gatelog export access_event --from 2016-06-01 --out lake
+  gatelog roles --apply
   gatelog verify";
 
 /// Operates gatelog, the event-sourced access log.
@@ -87,6 +96,15 @@ pub enum Command {
     Partitions(Partitions),
     /// Who is where, what a card did, what was denied, what took longest
     Query(Query),
+    /// A day or a week at the doors, as a page to print
+    #[command(after_help = report::HELP, after_long_help = report::HELP)]
+    Report(Report),
+    /// Days of a view as Parquet or CSV, for other engines
+    #[command(after_help = export::HELP, after_long_help = export::HELP)]
+    Export(Export),
+    /// Who may do what in the database: prints the grants, or makes them
+    #[command(after_help = roles::HELP, after_long_help = roles::HELP)]
+    Roles(Roles),
     /// Hold the log against the tables: has every event exactly one outcome, as it was sent?
     #[command(after_help = VERIFY, after_long_help = VERIFY)]
     Verify(Verify),
@@ -263,6 +281,9 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
         Command::Offsets(command) => operate::offsets(command, &settings, json).await,
         Command::Partitions(command) => operate::partitions(command, &settings, json).await,
         Command::Query(args) => query::run(args, &settings, json).await,
+        Command::Report(args) => report::run(args, &settings, json).await,
+        Command::Export(args) => export::run(args, &settings, json).await,
+        Command::Roles(args) => roles::run(args, &settings, json).await,
         Command::Verify(args) => {
             let Verify { since, partitions, identities } = args;
             let options = verify::Options { since, partitions, identities };

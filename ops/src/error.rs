@@ -121,7 +121,9 @@ impl From<dead_letters::Error> for Error {
 /// What to do about an error of Postgres, where that is known.
 fn cure(error: &tokio_postgres::Error) -> &'static str {
     match error.code() {
-        Some(&SqlState::UNDEFINED_TABLE) => "; run `gatelog setup` first",
+        Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME) => {
+            "; run `gatelog setup` first"
+        }
         None => "; postgres.url or GATELOG_POSTGRES says where it is looked for",
         Some(_) => "",
     }

@@ -31,6 +31,10 @@ pub const REPLAY: &str = "gatelog-replay";
 pub const OF_A_SWIPE: [&str; 9] =
     [SPEC_VERSION, ID, SOURCE, TYPE, TIME, CONTENT_TYPE, TRACEPARENT, DEADLINE, REPLAY];
 
+/// The headers that a decision's record has; all but the trace always.
+pub const OF_A_DECISION: [&str; 7] =
+    [SPEC_VERSION, ID, SOURCE, TYPE, TIME, CONTENT_TYPE, TRACEPARENT];
+
 /// The idempotency key's header in HTTP.
 pub const HTTP_KEY: &str = "x-idempotency-key";
 /// Its name in the IETF draft (draft-ietf-httpapi-idempotency-key-header).

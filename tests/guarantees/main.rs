@@ -18,6 +18,7 @@ mod duplicates;
 mod gaps;
 mod gateway;
 mod lanes;
+mod least_privilege;
 mod neighbours;
 mod network;
 mod no_door_twice;

@@ -298,6 +298,12 @@ impl World {
         format!("{before}@{address}{path}")
     }
 
+    /// The database's URL for another role.
+    pub fn postgres_as(&self, user: &str, password: &str) -> String {
+        let rest = self.postgres.rsplit_once('@').map_or(self.postgres.as_str(), |(_, rest)| rest);
+        format!("postgres://{user}:{password}@{rest}")
+    }
+
     fn process(&mut self, program: &str, name: &str, more: &[(&str, &str)]) -> Result<Process> {
         self.started += 1;
         let mut environment = self.environment();

@@ -37,6 +37,8 @@ enum Name {
     Decide,
     /// How fast a log is proved, beside merely reading log and table
     Verify,
+    /// How fast a view becomes Parquet files, beside merely reading it; and whether DuckDB reads them
+    Lake,
     /// How soon one card's month is found, and what its index costs those who write
     CardMonth,
     /// What jitter is good for: a thousand clients that fail at once, simulated
@@ -52,6 +54,7 @@ impl Name {
             Self::Latency => "latency",
             Self::Decide => "decide",
             Self::Verify => "verify",
+            Self::Lake => "lake",
             Self::CardMonth => "card-month",
             Self::Backoff => "backoff",
         }

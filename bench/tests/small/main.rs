@@ -5,6 +5,7 @@ mod backoff;
 mod card_month;
 mod decide;
 mod drain;
+mod lake;
 mod latency;
 mod reupload;
 mod verify;

@@ -26,9 +26,10 @@ WITH wanted AS (
            jsonb_build_object('replay', replay_count + 1, 'amended', amended_value IS NOT NULL)
     FROM begun
 ), left_to_publish AS (
+    -- Its kind is what the column says by itself: operators may not say another.
     INSERT INTO outbox
-        (log_partition, log_offset, kind, key, value, header_names, header_values, since)
-    SELECT log_partition, log_offset, 'replay',
+        (log_partition, log_offset, key, value, header_names, header_values, since)
+    SELECT log_partition, log_offset,
            -- Amended as a whole or not at all; the original may have no key or value.
            coalesce(amended_key, key), coalesce(amended_value, value),
            kept.names || ARRAY[$4::bytea, $5::bytea, $9::bytea],

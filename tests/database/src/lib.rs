@@ -66,6 +66,27 @@ impl Database {
         connect(&self.config).await
     }
 
+    /// Where it is, for a role of its own.
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        let at = self.url.rfind('@').map_or("postgres://".len(), |at| at + 1);
+        format!("postgres://{user}:{password}@{}", &self.url[at..])
+    }
+
+    /// A session of another role.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub async fn connect_as(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
+        let mut config = self.config.clone();
+        let (client, connection) = config.user(user).password(password).connect(NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
     /// Waits until somebody waits for a lock.
     pub async fn until_blocked(&self) {
         let client = self.connect().await;

@@ -13,6 +13,14 @@ pub struct Commands {
 }
 
 impl Commands {
+    /// The same with further settings.
+    #[must_use]
+    pub fn with(mut self, more: &[(&str, &str)]) -> Self {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment.extend(more);
+        self
+    }
+
     /// Runs it with `arguments` to its end: exit code, standard output, standard error.
     ///
     /// # Errors
