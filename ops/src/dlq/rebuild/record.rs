@@ -65,9 +65,10 @@ impl Record {
             return Err("its id is not one of this database's log".to_owned());
         }
         named.retain(|other| *other != id);
-        // A replay carries the id of the letter that it is a replay of, beside its own.
+        // A replay carries the id of the letter that it is a replay of, beside its own: the last of
+        // them, as consumers take it, whatever else its publisher named.
         let is_replay = self.headers.iter().any(|(name, _)| name == headers::REPLAY);
-        let merged_into = named.first().copied().filter(|_| is_replay);
+        let merged_into = named.last().copied().filter(|_| is_replay);
         let mut message = self.text(dlq::MESSAGE)?.to_owned();
         message.truncate(message.floor_char_boundary(1_024));
         Ok(Letter {
@@ -86,7 +87,8 @@ impl Record {
             settled_at: None,
             lease_until: None,
             merged_into,
-            replay_count: self.number::<i32>(dlq::REPLAY_COUNT)?.max(0),
+            // The topic has one record for each replay that failed: they are counted as they come.
+            replay_count: 0,
             compensations: 0,
             compensate_at: None,
             says: None,
@@ -177,6 +179,11 @@ mod tests {
         let letter = record(&replay).letter(LOG, "log").unwrap();
         assert_eq!(letter.merged_into, Some(Uuid::from_u128(4)));
         assert_eq!(letter.original.headers.len(), 3);
+        // The last one counts, as for consumers.
+        let other = Uuid::from_u128(5).to_string();
+        let two = [(dlq::ID, other.as_str()), replay[0], replay[1]];
+        let letter = record(&two).letter(LOG, "log").unwrap();
+        assert_eq!(letter.merged_into, Some(Uuid::from_u128(4)));
         // Without the header of a replay it is none, whatever ids it names.
         assert_eq!(record(&replay[1..]).letter(LOG, "log").unwrap().merged_into, None);
     }
