@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use dead_letters::{Action, By, State};
-use schemas::{Invalid, Millis};
+use schemas::Millis;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::Client;
@@ -81,9 +81,7 @@ pub async fn run(
     let fields = match &edit.source {
         Source::Set(all) => {
             let mut fields = start.fields;
-            all.iter().try_for_each(|(path, value)| {
-                amendment::set(&mut fields, path, value).map_err(invalid)
-            })?;
+            all.iter().try_for_each(|(path, value)| amendment::set(&mut fields, path, value))?;
             fields
         }
         Source::File(path) => {
@@ -102,7 +100,7 @@ pub async fn run(
             return in_editor(settings, edit, (&letter, &start), run, json).await;
         }
     };
-    let amendment = amendment::make(&letter, &fields).map_err(invalid)?;
+    let amendment = amendment::make(&letter, &fields)?;
     finish(&client, (&letter, &amendment), edit, run, None, json).await
 }
 
@@ -128,7 +126,7 @@ async fn in_editor(
                     headers right";
         return Err(Error::Usage(text.to_owned()));
     }
-    let amendment = amendment::make(letter, &parse(&text)?).map_err(invalid)?;
+    let amendment = amendment::make(letter, &parse(&text)?)?;
     let mut interrupted = interrupt()?;
     let rest = async move {
         let client = operator::session(&settings.postgres).await?;
@@ -242,8 +240,4 @@ fn parse(text: &str) -> Result<Map<String, Value>, Error> {
             error.column()
         ))),
     }
-}
-
-fn invalid(invalid: Invalid) -> Error {
-    Error::Usage(invalid.to_string())
 }
