@@ -57,7 +57,7 @@ async fn of_two_at_one_letter_one_wins_and_the_other_is_told() {
                     amended_header_names = NULL, amended_header_values = NULL";
             site.client.batch_execute(fresh).await.unwrap();
             // Both have read the letter, and wait for its row.
-            site.client.batch_execute("BEGIN; SELECT FROM dead_letter FOR UPDATE").await.unwrap();
+            site.holder.batch_execute("BEGIN; SELECT FROM dead_letter FOR UPDATE").await.unwrap();
             let both = words.map(|words| {
                 let words: Vec<&str> = words.split(' ').chain([id.as_str()]).chain(APPLY).collect();
                 site.start(&words)
@@ -68,7 +68,7 @@ async fn of_two_at_one_letter_one_wins_and_the_other_is_told() {
                    AND wait_event_type = 'Lock'",
             )
             .await;
-            site.client.batch_execute("COMMIT").await.unwrap();
+            site.holder.batch_execute("COMMIT").await.unwrap();
             let [first, second] = both;
             let (first, second) = (first.await.unwrap(), second.await.unwrap());
             let (won, told) = if first.code == 0 { (first, second) } else { (second, first) };

@@ -15,8 +15,8 @@ async fn hostile_bytes_are_shown_and_steer_nothing() {
     Site::with(async |site| {
         let hostile = "{\"a\":\"\u{1b}[2J\u{202e}\u{9b}31m\u{7f}\"}\n";
         let id = site.letter(&Letter::undecodable(0, hostile.as_bytes())).await.to_string();
-        let sql = "UPDATE dead_letter SET message = $1, key = $2, reason = $1,
-                          header_names = ARRAY[$2], header_values = ARRAY[$3]";
+        let sql = "UPDATE dead_letter SET message = $1, key = $2::bytea, reason = $1,
+                          header_names = ARRAY[$2::bytea], header_values = ARRAY[$3::bytea]";
         let long = vec![b'h'; 5_000];
         let line = "m\u{1b}]0;x\u{7}\u{2066}\nsecond";
         site.client.execute(sql, &[&line, &hostile.as_bytes(), &long]).await.unwrap();

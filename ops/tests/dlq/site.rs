@@ -15,6 +15,8 @@ pub(crate) struct Site {
     url: String,
     /// A session of the test's own.
     pub(crate) client: Client,
+    /// A second one, to hold rows with.
+    pub(crate) holder: Client,
     /// A directory of the test's own, where temporary files go too.
     pub(crate) directory: PathBuf,
     log_id: Uuid,
@@ -101,7 +103,8 @@ impl Site {
             let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&name);
             std::fs::create_dir(&directory).unwrap();
             let url = format!("{base}/{name}");
-            let mut site = Self { url, client, directory, log_id: row.get(0) };
+            let holder = database.connect().await;
+            let mut site = Self { url, client, holder, directory, log_id: row.get(0) };
             test(&mut site).await;
             std::fs::remove_dir_all(&site.directory).unwrap();
         })
