@@ -43,7 +43,8 @@ impl Batch {
                 *slot = held.get(&claim).copied().map(new);
             }
             if let Some(part) = slot.as_mut().filter(|part| part.claim == claim) {
-                part.first = part.first.min(first);
+                // A wake alone has no place: a record that follows must stand where the fence asks for.
+                part.first = if part.first == part.next { first } else { part.first.min(first) };
                 part.next = part.next.max(next);
                 part.gaps.extend(gap);
             }

@@ -63,6 +63,8 @@ pub(crate) struct Chunk {
 const RECORDS_MAX: usize = 2_048;
 /// Headers that are looked at and kept: a few of ours, a few of others'. A broker takes 100,000.
 const HEADERS_MAX: usize = 64;
+/// Headers that a replay has besides: those that say so, and those that an operator's event gained.
+const REPLAY_HEADERS_MAX: usize = 16;
 /// Bytes of keys and values from which on a chunk takes no more.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -204,9 +206,13 @@ fn headers_of<'r>(message: &'r BorrowedMessage<'static>) -> Option<Vec<Header<'r
     let read = catch_unwind(AssertUnwindSafe(|| {
         let Some(headers) = message.headers() else { return Some(Vec::new()) };
         let header = |at| headers.get(at);
-        (headers.count() <= HEADERS_MAX).then(|| {
-            (0..headers.count()).map(header).map(|h| (h.key.as_bytes(), h.value)).collect()
-        })
+        if headers.count() > HEADERS_MAX + REPLAY_HEADERS_MAX {
+            return None;
+        }
+        let all: Vec<Header<'r>> =
+            (0..headers.count()).map(header).map(|h| (h.key.as_bytes(), h.value)).collect();
+        let may_be_more = || last(&all, schemas::headers::REPLAY).is_some();
+        (all.len() <= HEADERS_MAX || may_be_more()).then_some(all)
     }));
     read.unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 use registry::Slot;
@@ -80,22 +81,25 @@ pub(crate) enum Outcome {
 /// then it is a row: one comparison. What has stood is only put into a map when the first event
 /// comes that is not.
 #[derive(Debug)]
-pub(crate) struct Fold {
-    standing: Standing,
+pub(crate) struct Fold<'s> {
+    /// What the tables hold. Left as it is: whoever has to fold once more starts from it again.
+    standing: &'s Standing,
+    /// What has come to stand since.
+    added: Standing,
     /// By card: the latest moment that anything may stand at.
     latest: Vec<Millis>,
-    /// Rows that are not in `standing` yet.
+    /// Rows that are not in `added` yet.
     rows: Vec<(Key, Uuid, Stood)>,
 }
 
-impl Fold {
+impl<'s> Fold<'s> {
     /// Starts with what the tables hold at the keys that are to come; there are so many cards.
-    pub(crate) fn new(standing: Standing, cards: usize) -> Self {
+    pub(crate) fn new(standing: &'s Standing, cards: usize) -> Self {
         let mut latest = vec![Millis::from_unix_ms(i64::MIN); cards];
         for (at, card) in standing.rows.keys() {
             latest[card.index()] = latest[card.index()].max(*at);
         }
-        Self { standing, latest, rows: Vec::new() }
+        Self { standing, added: Standing::default(), latest, rows: Vec::new() }
     }
 
     /// What the next event in log order becomes.
@@ -106,25 +110,37 @@ impl Fold {
             self.rows.push((key, event_id, stands));
             return Outcome::Row;
         }
-        let Standing { rows, collisions } = &mut self.standing;
+        let Standing { rows, collisions } = &mut self.added;
         rows.extend(self.rows.drain(..).map(|(key, event_id, stood)| (key, (event_id, stood))));
-        let (row_id, row) = match rows.entry(key) {
-            Entry::Vacant(free) => {
-                free.insert((event_id, stands));
-                return Outcome::Row;
-            }
-            Entry::Occupied(taken) => *taken.get(),
+        let Some((row_id, row)) = first(&self.standing.rows, rows, key, (event_id, stands)) else {
+            return Outcome::Row;
         };
         if row_id == event_id {
             return stands.after(row, Outcome::RowStands);
         }
-        match collisions.entry((key, event_id)) {
-            Entry::Vacant(free) => {
-                free.insert(stands);
-                Outcome::Collision { row_offset: row.offset }
-            }
-            Entry::Occupied(taken) => stands.after(*taken.get(), Outcome::CollisionStands),
+        match first(&self.standing.collisions, collisions, (key, event_id), stands) {
+            Some(collision) => stands.after(collision, Outcome::CollisionStands),
+            None => Outcome::Collision { row_offset: row.offset },
         }
+    }
+}
+
+/// What stands at a key, in the tables or since; if nothing does, this does from now on.
+fn first<K: Eq + Hash, V: Copy>(
+    standing: &HashMap<K, V, RandomState>,
+    added: &mut HashMap<K, V, RandomState>,
+    key: K,
+    new: V,
+) -> Option<V> {
+    if let Some(stood) = standing.get(&key) {
+        return Some(*stood);
+    }
+    match added.entry(key) {
+        Entry::Vacant(free) => {
+            free.insert(new);
+            None
+        }
+        Entry::Occupied(taken) => Some(*taken.get()),
     }
 }
 
@@ -148,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn fold(events: &[(i64, usize, u128)], fold: &mut Fold, from: usize) -> Vec<Outcome> {
+    fn fold(events: &[(i64, usize, u128)], fold: &mut Fold<'_>, from: usize) -> Vec<Outcome> {
         let slots = slots();
         let outcome = |(i, (ms, card, id)): (usize, &(i64, usize, u128))| {
             let key = (Millis::from_unix_ms(*ms), slots[*card]);
@@ -167,8 +183,10 @@ mod tests {
     }
 
     /// All that stands after a batch, as a probe would find it before the next.
-    fn probed(fold: Fold) -> Standing {
-        let mut standing = fold.standing;
+    fn probed(fold: Fold<'_>) -> Standing {
+        let mut standing = fold.standing.clone();
+        standing.rows.extend(fold.added.rows);
+        standing.collisions.extend(fold.added.collisions);
         standing.rows.extend(fold.rows.into_iter().map(|(key, id, stood)| (key, (id, stood))));
         standing
     }
@@ -176,9 +194,10 @@ mod tests {
     #[test]
     fn reading_again_finds_everything_standing() {
         let events = [(1, 0, 1), (1, 0, 2), (1, 0, 1), (2, 1, 3), (1, 0, 2)];
-        let mut first = Fold::new(Standing::default(), 3);
+        let nothing = Standing::default();
+        let mut first = Fold::new(&nothing, 3);
         let before = fold(&events, &mut first, 0);
-        let again = fold(&events, &mut Fold::new(probed(first), 3), 0);
+        let again = fold(&events, &mut Fold::new(&probed(first), 3), 0);
         let stands = |outcome: &Outcome| match outcome {
             Outcome::Row => Outcome::RowStands,
             Outcome::Collision { .. } => Outcome::CollisionStands,
@@ -196,12 +215,16 @@ mod tests {
             events in prop::collection::vec((0_i64..4, 0_usize..3, 0_u128..5), 0..60),
             cut in 0_usize..60
         ) {
-            let new = |standing| Fold::new(standing, 3);
-            let whole = fold(&events, &mut new(Standing::default()), 0);
+            let nothing = Standing::default();
+            let whole = fold(&events, &mut Fold::new(&nothing, 3), 0);
             let cut = cut.min(events.len());
-            let mut first = new(Standing::default());
+            let mut first = Fold::new(&nothing, 3);
             let mut parts = fold(&events[..cut], &mut first, 0);
-            parts.extend(fold(&events[cut..], &mut new(probed(first)), cut));
+            let probed = probed(first);
+            parts.extend(fold(&events[cut..], &mut Fold::new(&probed, 3), cut));
+            // Decided once more, it is the same again.
+            let again = fold(&events[cut..], &mut Fold::new(&probed, 3), cut);
+            prop_assert_eq!(&parts[cut..], again);
             prop_assert_eq!(&whole, &parts);
 
             for (i, (ms, card, id)) in events.iter().enumerate() {

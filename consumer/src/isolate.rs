@@ -1,6 +1,8 @@
 //! Which rows it is that Postgres refuses: the batch is halved until single events are left. The
 //! others go through with the same transaction.
 
+use std::time::Instant;
+
 use registry::Freshness;
 use tokio_postgres::error::DbError;
 
@@ -92,10 +94,14 @@ impl Pipeline {
         let is_bad = |other: &Event<'_>| bad.contains_key(&other.place());
         let strikes = if self.suspects_the_table { STRIKES * 10 } else { STRIKES };
         if (0..strikes).all(|_| before.next().is_some_and(is_bad)) {
-            for after in undecided.events[at + 1..].iter().filter(of_terminal) {
+            // What has its outcome, because it is read again, keeps it.
+            let is_new = |other: &&Event<'_>| !undecided.batch.stands(other.place());
+            for after in undecided.events[at + 1..].iter().filter(of_terminal).filter(is_new) {
                 bad.entry(after.place()).or_insert_with(|| Cause::quarantined(sqlstate));
             }
         }
+        // Should this take too long, the next try goes on from here.
+        self.bad.clone_from(bad);
         let rows = |event: &Event<'_>| {
             Some(BadRow::new(bad.get(&event.place())?.sqlstate.as_deref()?, event))
         };
@@ -109,10 +115,12 @@ impl Pipeline {
         events: usize,
         rows: &[BadRow],
     ) -> Result<(), Error> {
-        let Some(sqlstate) = self.recent.systemic(events, rows) else { return Ok(()) };
+        let systemic = self.recent.systemic(events, rows, Instant::now());
+        let Some(sqlstate) = systemic else { return Ok(()) };
         // Or those that are would not be tried again when it is mended; and while it is, hasty
         // conclusions would be wrong.
         self.suspects_the_table = true;
+        self.bad.clear();
         self.metrics.quarantined.sub(self.quarantine.len() as i64);
         self.quarantine.forget();
         Err(Error::Systemic { sqlstate })

@@ -6,11 +6,14 @@ use prometheus::{
 use registry::Loads;
 use resilience::{Breaker, State};
 use schemas::{DenialReason, Millis};
-use telemetry::optimistic_lock::OptimisticLock;
+use telemetry::optimistic_lock::{FailureReason, OptimisticLock};
 
 use crate::decode::Refusal;
 use crate::error::Error;
 use crate::store::Sorted;
+
+/// What decisions on permissions count as in the metrics of optimistic locking.
+pub(crate) const DECIDE: &str = "decide";
 
 /// The consumer's metrics; cheap to clone.
 #[derive(Debug, Clone)]
@@ -105,7 +108,11 @@ impl Metrics {
                 prometheus::exponential_buckets(0.001, 2.0, 18)?,
             )?,
             batch_retries: make.counter("batch_retries_total", "Transactions tried again.")?,
-            optimistic_lock: OptimisticLock::register(&registry)?,
+            optimistic_lock: {
+                let lock = OptimisticLock::register(&registry)?;
+                lock.expect(DECIDE, FailureReason::StaleData);
+                lock
+            },
             permission_loads: make.counters(
                 "permission_loads_total",
                 "Cards, terminals, zones and schedules loaded into the writers' caches.",

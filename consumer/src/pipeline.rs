@@ -13,7 +13,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use registry::{Cache, Freshness, Slot};
 use schemas::Millis;
@@ -29,7 +29,7 @@ use crate::fault::{after, step};
 use crate::fold::Standing;
 use crate::intake::{Decoded, Waiting, set_aside};
 use crate::lanes;
-use crate::metrics::Metrics;
+use crate::metrics::{DECIDE, Metrics};
 use crate::outbox::{self, Entry};
 use crate::quarantine::Quarantine;
 use crate::replays::Replays;
@@ -57,6 +57,8 @@ pub(crate) struct Pipeline {
     pub(crate) kafka: AskKafka,
     pub(crate) quarantine: Quarantine,
     pub(crate) recent: Recent,
+    /// Rows of the batch at hand that Postgres refuses, as far as that is known from earlier tries.
+    pub(crate) bad: Bad,
     /// Since rows were last refused from everywhere, until a batch is committed.
     pub(crate) suspects_the_table: bool,
 }
@@ -66,9 +68,6 @@ enum Try {
     Committed(Vec<Entry>),
     Stopped(Vec<(i32, Fence)>),
 }
-
-/// What decisions on permissions count as in the metrics of optimistic locking.
-const DECIDE: &str = "decide";
 
 /// A batch that has passed the fence, and what stands in its way.
 pub(crate) struct Undecided<'e, 'a> {
@@ -121,6 +120,7 @@ impl Pipeline {
             kafka,
             quarantine: Quarantine::default(),
             recent: Recent::default(),
+            bad: Bad::new(),
             suspects_the_table: false,
         }
     }
@@ -215,7 +215,7 @@ impl Pipeline {
         undecided: &Undecided<'e, 'a>,
     ) -> Result<Decided<'e, 'a>, Error> {
         transaction.before_the_decision().await?;
-        let (mut bad, mut moved) = (Bad::new(), false);
+        let (mut bad, mut moved) = (self.bad.clone(), false);
         loop {
             // Whoever holds the lock cannot lose a second time.
             let freshness = if moved { Freshness::Current } else { Freshness::Optimistic };
@@ -282,7 +282,7 @@ impl Pipeline {
             limits: &self.lanes,
         };
         let (mut sorted, mut declined) =
-            Sorted::sort(events, standing.clone(), &known, &mut tracks, &mut lanes);
+            Sorted::sort(events, standing, &known, &mut tracks, &mut lanes);
         for refusal in undecided.refused_in_lanes {
             sorted.left.push((refusal.record.claim().partition, refusal.record.offset()));
             sorted.dead.push(refusal.clone());
@@ -321,15 +321,19 @@ impl Pipeline {
         step("dead-letters", transaction.insert_dead(&sorted.dead, &self.origin)).await?;
         step("parked", transaction.write_lanes(sorted)).await?;
         step("card-states", transaction.save_tracks(tracks, cache)).await?;
-        let settlements = undecided.replays.settle(sorted, undecided.refused);
+        let settlements = undecided.replays.settle(sorted, undecided.refused, undecided.settled);
         step("letters", transaction.settle(&settlements, &self.member)).await?;
         step("totals", transaction.correct_totals(sorted)).await
     }
 
     /// Takes note of how a batch's events ended, for the next ones.
     fn learn(&mut self, events: usize, sorted: &Sorted<'_, '_>) {
-        self.suspects_the_table = false;
-        self.recent.committed(events, sorted.bad.clone());
+        self.bad.clear();
+        if std::mem::take(&mut self.suspects_the_table) {
+            // It was mended.
+            self.recent.acquit();
+        }
+        self.recent.committed(events, sorted.bad.clone(), Instant::now());
         if sorted.ends.is_empty() {
             return;
         }

@@ -138,6 +138,8 @@ impl Writer {
         self.pipeline.metrics.breaker(&self.breaker, &mut self.breaker_shown);
         self.pipeline.probe_everything = false;
         if failures > 0 {
+            // Of events from lanes, which stand behind everything that was looked through.
+            self.outbox.look_again(&mut self.stop).await;
             info!(failures, "writing goes on");
         }
         self.postgres_answers.store(true, Ordering::Relaxed);

@@ -17,14 +17,19 @@ pub struct By<'a> {
     pub reason: Option<&'a str>,
 }
 
+/// Bytes of key, value and headers that a replay may have: half of what a topic takes unless it is
+/// told otherwise (`message.max.bytes` of Kafka: 1,048,588). No event is anywhere near it.
+pub const REPLAY_BYTES_MAX: i64 = 512 * 1024;
+
 /// Puts letters under way again: each becomes `replaying` for `lease`, and its event is left in
 /// `outbox`, to be published by the owner of its partition. `wanted` are letters with the version
 /// that the caller has seen. Returns those that were put under way, in no order: one that has
-/// another version by now, is settled, or whose lease still runs is left as it is.
+/// another version by now, is settled, whose lease still runs, or which is larger than
+/// [`REPLAY_BYTES_MAX`] is left as it is.
 ///
 /// The event is the amended one where there is one. Its headers lose what an earlier replay left
-/// and gain `gatelog-replay` and `gatelog-dlq-id`, so that it never opens a door and settles this
-/// letter. It is one statement, and so one transaction by itself.
+/// and gain `gatelog-replay`, `gatelog-dlq-id` and `gatelog-dlq-version`, so that it never opens a
+/// door and settles this letter, as long as nothing else was done to it. It is one statement, and so one transaction by itself.
 ///
 /// # Errors
 /// Postgres' own; then nothing was done.
@@ -40,16 +45,32 @@ pub async fn replay(
     let (ids, versions): (Vec<Uuid>, Vec<i64>) = wanted.iter().copied().unzip();
     let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
     let (nth, of) = (headers::REPLAY.as_bytes(), headers::dlq::ID.as_bytes());
+    let version = headers::dlq::VERSION.as_bytes();
     let action = by.action.as_str();
     let sql = include_str!("sql/replay.sql");
     let rows = client
-        .query(sql, &[&ids, &versions, &lease_ms, &nth, &of, &by.actor, &action, &by.reason])
+        .query(
+            sql,
+            &[
+                &ids,
+                &versions,
+                &lease_ms,
+                &nth,
+                &of,
+                &by.actor,
+                &action,
+                &by.reason,
+                &version,
+                &REPLAY_BYTES_MAX,
+            ],
+        )
         .await?;
     Ok(ids_of(&rows))
 }
 
-/// Gives letters up: each becomes `discarded`, and what an earlier replay left in `outbox` goes.
-/// Takes and returns the same as [`replay`].
+/// Gives letters up: each becomes `discarded`. One that is under way is left as it is until what
+/// becomes of it is known; unless its lease ran out and no consumer has read its replay yet, which is
+/// taken back then. Takes and returns the same as [`replay`].
 ///
 /// # Errors
 /// Postgres' own; then nothing was done.
@@ -81,7 +102,8 @@ pub struct Amended {
 
 /// Stores what an operator made of a letter, beside the original, which stays. The letter is open
 /// then, and no longer one for the compensator. Returns the version that it has, or none where it
-/// has another one by now, is settled, or is under way. `detail` is for the record; no card in it.
+/// has another one by now, is settled, or is under way (as for [`discard`]). `detail` is for the
+/// record; no card in it.
 ///
 /// # Errors
 /// Postgres' own; then nothing was done.

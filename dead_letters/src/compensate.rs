@@ -5,7 +5,7 @@ use schemas::DeadLetterReason;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::act::{By, replay};
+use crate::act::{By, REPLAY_BYTES_MAX, replay};
 use crate::{Action, Error, LEASE};
 
 /// How the compensator goes about a round.
@@ -63,7 +63,9 @@ pub async fn compensate(client: &mut Client, round: &Round<'_>) -> Result<Compen
     let range = DeadLetterReason::OccurredAtOutOfRange.as_str();
     let transaction = client.transaction().await?;
     let healed = include_str!("sql/healed.sql");
-    let rows = transaction.query(healed, &[&terminal, &range, &tries_max, &limit]).await?;
+    let rows = transaction
+        .query(healed, &[&terminal, &range, &tries_max, &limit, &REPLAY_BYTES_MAX])
+        .await?;
     let healed: Vec<(Uuid, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let by = By { actor: round.actor, action: Action::Compensate, reason: None };
     let replayed = replay(&transaction, &healed, &by, round.lease).await?;

@@ -5,9 +5,9 @@
 //!        ┌─────┐ ─────────────────▶ ┌───────────┐ ──▶ resolved
 //!  ──▶   │open │                    │ replaying │ ──▶ superseded (its identity was a row already)
 //!        └─────┘ ◀───────────────── └───────────┘
-//!           │       failed again         │ the lease ran out: as if it were open
+//!           │       failed again         │ the lease ran out
 //!           ▼                            ▼
-//!       discarded                     replaying, discarded
+//!       discarded                     replaying once more
 //! ```
 //!
 //! Every step is an `UPDATE … WHERE version = $v` in one statement with its row in
@@ -21,7 +21,7 @@ mod compensate;
 mod error;
 mod word;
 
-pub use act::{Amended, By, amend, discard, replay};
+pub use act::{Amended, By, REPLAY_BYTES_MAX, amend, discard, replay};
 pub use compensate::{Compensated, Round, compensate};
 pub use error::Error;
 pub use word::{Action, State};

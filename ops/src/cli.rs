@@ -68,7 +68,6 @@ pub enum Command {
     #[command(after_help = SETUP, after_long_help = SETUP)]
     Setup(Setup),
     /// Who may go where
-    #[command(subcommand)]
     Access(Access),
     /// Upload swipes from a CSV file through the gateway
     #[command(after_help = "`gatelog import --help` shows how to write a mapping.")]
@@ -238,7 +237,11 @@ pub async fn run(command: Command, mut settings: Settings, json: bool) -> Result
             let patience = Duration::from_secs(args.wait_s);
             setup::run(&settings, patience, args.keep_from, json).await
         }
-        Command::Access(command) => access::run(command, &settings, json).await,
+        Command::Access(args) => {
+            let file = args.metrics;
+            settings.metrics.file = file.or(settings.metrics.file);
+            access::run(args.command, &settings, json).await
+        }
         Command::Import(args) => {
             if let Some(url) = args.gateway {
                 settings.gateway.url = url;

@@ -8,6 +8,7 @@ pub mod connect;
 pub mod dlq;
 mod error;
 pub mod import;
+mod metrics;
 pub mod offsets;
 pub mod operator;
 mod output;

@@ -1,7 +1,9 @@
-//! The command's settings: `[kafka]`, `[postgres]`, `[topic]`, `[gateway]`.
+//! The command's settings: `[kafka]`, `[postgres]`, `[topic]`, `[gateway]`, `[metrics]`.
 //!
 //! Each key is also an environment variable, `GATELOG_OPS_TOPIC__PARTITIONS` for
 //! `topic.partitions`.
+
+use std::path::PathBuf;
 
 use ::settings::{Error, Kafka, Postgres};
 use resilience::Backoff;
@@ -19,6 +21,8 @@ pub struct Settings {
     pub topic: Topic,
     /// The gateway that `import` uploads to.
     pub gateway: Gateway,
+    /// What `access` leaves for who watches.
+    pub metrics: Metrics,
 }
 
 /// The topics that `setup` makes.
@@ -49,6 +53,15 @@ pub struct Gateway {
     pub tries_max: u32,
     /// How long to wait between them.
     pub backoff: Backoff,
+}
+
+/// What `access` leaves for who watches.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// The file that its metrics are added to, for node_exporter's textfile collector, which reads
+    /// names in `.prom`; none is written where it is absent.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for Topic {
@@ -133,6 +146,8 @@ impl Gateway {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use ::settings::{load_from, print};
 
     use super::*;

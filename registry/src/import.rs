@@ -11,12 +11,15 @@ mod file;
 mod place;
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use thiserror::Error;
 use tokio_postgres::types::Json;
 use tokio_postgres::{Client, Row, Transaction};
+use versioned::Tries;
 
 use crate::Timestamptz;
+use crate::edit::Tally;
 
 pub use check::{Known, check_name};
 pub use file::{AccessFile, Antipassback, Card, Lockout, Schedule, Terminal, Zone};
@@ -88,21 +91,39 @@ pub enum Error {
 const LOCK: i64 = 7_310_306_019;
 /// Problems that an error message lists.
 const PROBLEMS_SHOWN_MAX: usize = 20;
-/// How often an import begins anew because somebody edited its rows meanwhile.
-const TRIES_MAX: usize = 5;
+/// Tries in all of an import whose rows others edit meanwhile.
+const TRIES_MAX: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
 
 /// Checks `file` against itself and the database, then writes what differs, in one transaction.
 ///
 /// # Errors
 /// See [`Error`]; the database is as it was before.
 pub async fn apply(client: &mut Client, file: &AccessFile, run: Run) -> Result<Report, Error> {
-    for _ in 0..TRIES_MAX {
-        match attempt(client, file, run).await {
-            Err(Error::Overtaken) => {}
-            end => return end,
+    apply_counted(client, file, run, &mut Tally::default()).await
+}
+
+/// The same; `tally` counts, whatever comes of it.
+///
+/// # Errors
+/// See [`Error`]; the database is as it was before.
+pub async fn apply_counted(
+    client: &mut Client,
+    file: &AccessFile,
+    run: Run,
+    tally: &mut Tally,
+) -> Result<Report, Error> {
+    let mut tries = Tries::at_most(TRIES_MAX);
+    loop {
+        let end = attempt(client, file, run).await;
+        if !matches!(end, Err(Error::Overtaken)) {
+            return end;
         }
+        tally.failures += 1;
+        if !tries.again() {
+            return end;
+        }
+        tally.retries += 1;
     }
-    Err(Error::Overtaken)
 }
 
 async fn attempt(client: &mut Client, file: &AccessFile, run: Run) -> Result<Report, Error> {

@@ -58,4 +58,9 @@ pub mod dlq {
     pub const REASON: &str = "gatelog-dlq-reason";
     /// How many times it had been replayed before.
     pub const REPLAY_COUNT: &str = "gatelog-dlq-replay-count";
+    /// Of a replay: the version that its dead letter got with it. Only while the letter still has it
+    /// does the replay settle the letter.
+    pub const VERSION: &str = "gatelog-dlq-version";
+    /// What of the original the record leaves out because of its size; the table has it.
+    pub const OMITTED: &str = "gatelog-dlq-omitted";
 }

@@ -6,4 +6,5 @@
 pub mod log;
 pub mod optimistic_lock;
 pub mod status;
+pub mod textfile;
 pub mod trace;

@@ -68,13 +68,18 @@ impl OptimisticLock {
         Ok(lock)
     }
 
+    /// Says 0 until this fails: what grows from nothing has not grown, to who computes rates of it.
+    pub fn expect(&self, operation: &'static str, reason: FailureReason) {
+        self.failures.with_label_values(&[operation, reason.as_str()]);
+    }
+
     /// One try found a newer version.
     pub fn failed(&self, operation: &'static str, reason: FailureReason) {
         self.failures.with_label_values(&[operation, reason.as_str()]).inc();
         self.lately.add(operation, Counts { failures: 1, updates: 0 });
     }
 
-    /// An update, or a batch of decisions, is through, after so many retries.
+    /// An update, or a batch of decisions, is at its end after so many retries: through, or given up.
     pub fn done(&self, operation: &'static str, retries: u32) {
         self.retries.with_label_values(&[operation]).observe(f64::from(retries));
         self.lately.add(operation, Counts { failures: 0, updates: 1 });

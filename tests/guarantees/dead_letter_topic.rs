@@ -89,6 +89,40 @@ async fn nothing_is_lost_while_the_topic_is_away() -> Result<()> {
 }
 
 #[tokio::test]
+async fn one_that_is_too_large_for_any_topic_holds_up_none_behind_it() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let _consumer = world.consumer()?;
+    let good = || Event::from(&swipe("c1", "t-hall", 0));
+    let bomb = |mib: usize| Event { value: Some(vec![b' '; mib << 20]), ..good() };
+    // Two fill whatever is brought at once.
+    let events = [bomb(12), bomb(20), Event { value: Some(b"{}".to_vec()), ..good() }];
+    world.log.publish(events).await?;
+    assert_eq!(world.caught_up().await?.dead, 3);
+    world.outbox_is_empty().await?;
+    let published = world.dead_letters.read(2).await?;
+    let mut letters = BTreeMap::new();
+    for letter in published.into_values() {
+        let offset: i64 = header(&letter, dlq::OFFSET)?.parse()?;
+        letters.insert(offset, (letter.value.clone(), letter.header(dlq::OMITTED).is_some()));
+    }
+    let expected = [(0, (None, true)), (1, (None, true)), (2, (Some(b"{}".to_vec()), false))];
+    assert_eq!(letters, BTreeMap::from(expected));
+    let sql = "SELECT sum(octet_length(value))::bigint FROM dead_letter";
+    let kept: i64 = world.db.query_one(sql, &[]).await?.get(0);
+    assert_eq!(kept, (32 << 20) + 2, "the table has all of it");
+    // Nobody can send that once more; and those that can be, are.
+    let sql = "SELECT dead_letter_id, version FROM dead_letter ORDER BY log_offset";
+    let letters = world.db.query(sql, &[]).await?;
+    let letters: Vec<(uuid::Uuid, i64)> = letters.iter().map(|r| (r.get(0), r.get(1))).collect();
+    let action = dead_letters::Action::Replay;
+    let by = dead_letters::By { actor: "a test", action, reason: None };
+    let begun = dead_letters::replay(&world.db, &letters, &by, dead_letters::LEASE).await?;
+    assert_eq!(begun, [letters[2].0]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_takes_the_place_of_a_message_under_way_is_published_too() -> Result<()> {
     let mut world = World::new(1).await?;
     world.open_the_hall(&["c1"]).await?;

@@ -1,7 +1,7 @@
 //! A dead letter that is put right becomes a row, once, and opens no door; one that cannot be is open
 //! again, and its replays are counted as its own.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use dead_letters::{Action, By, LEASE};
 use schemas::Millis;
 use support::{Event, Totals, World, eventually, live, swipe};
@@ -122,4 +122,68 @@ async fn a_replay_opens_no_door_however_fresh_it_is() -> Result<()> {
     let row = world.db.query_one(sql, &[]).await?;
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (1, 61), "live, granted");
     world.verify_clean().await
+}
+
+#[tokio::test]
+async fn a_replay_that_its_letter_does_not_wait_for_settles_nothing() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let consumer = world.consumer_with(&IDLE)?;
+    let bad = Event { value: Some(b"rubbish".to_vec()), ..Event::from(&swipe("c1", "t-hall", 0)) };
+    world.log.publish([bad]).await?;
+    world.caught_up().await?;
+    let rubbish = open_letters(&world).await?[0];
+    replay(&world, &[rubbish]).await?;
+    assert_eq!(settled(&world, rubbish.0).await?, ("open".to_owned(), 1, 3));
+    // As if it came a second time, and as if the letter were under way once more: it waits for
+    // another replay than this.
+    let under_way = "UPDATE dead_letter SET state = 'replaying', version = 4, settled_at = NULL, \
+                     lease_until = now() + interval '1 hour' WHERE dead_letter_id = $1";
+    world.db.execute(under_way, &[&rubbish.0]).await?;
+    let records = world.log.read(1).await?;
+    let copy = records.get(&(0, 1)).cloned().context("the replay is not in the log")?;
+    world.log.publish([Event { partition: None, ..copy }]).await?;
+    assert_eq!(world.caught_up().await?.dead, 3, "{}", consumer.said());
+    assert_eq!(letter(&world, rubbish.0).await?, ("replaying".to_owned(), 1, 4));
+    let sql = "SELECT count(*) FROM dead_letter WHERE state = 'merged' AND merged_into = $1";
+    let merged: i64 = world.db.query_one(sql, &[&rubbish.0]).await?.get(0);
+    assert_eq!(merged, 2, "its own letters are merged all the same");
+    world.verify_clean().await
+}
+
+#[tokio::test]
+async fn reading_again_reopens_no_letter_and_headers_up_to_the_limit_are_read() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let mut consumer = world.consumer_with(&IDLE)?;
+    let bad = Event { value: Some(b"rubbish".to_vec()), ..Event::from(&swipe("c1", "t-hall", 0)) };
+    let mut stranger = Event::from(&swipe("c1", "t-new", 1));
+    let more = 64 - stranger.headers.len();
+    stranger.headers.extend((0..more).map(|i| (format!("x-{i}"), b"of others".to_vec())));
+    world.log.publish([bad, stranger]).await?;
+    world.caught_up().await?;
+    let letters = open_letters(&world).await?;
+    world.db.execute("INSERT INTO terminal VALUES ('t-new', 'hall', 'in')", &[]).await?;
+    replay(&world, &letters).await?;
+    assert_eq!(settled(&world, letters[1].0).await?.0, "resolved", "64 headers and ours");
+    let (state, count, version) = settled(&world, letters[0].0).await?;
+    assert_eq!((state.as_str(), count), ("open", 1));
+
+    // Under way once more, with nobody there to publish it; and everything is read again.
+    ensure!(consumer.terminate().await?.success(), "{}", consumer.said());
+    replay(&world, &[(letters[0].0, version)]).await?;
+    let held = "UPDATE outbox SET kind = 'decision' WHERE kind = 'replay'";
+    let reset = ["offsets", "reset", "--all", "--to", "start", "--apply", "--reason", "again"];
+    let (code, out, err) = world.gatelog(&reset).await?;
+    ensure!(code == 0, "{out}{err}");
+    world.db.execute(held, &[]).await?;
+    let _consumer = world.consumer_with(&IDLE)?;
+    world.caught_up().await?;
+    eventually("everything is read again", async || {
+        let sql = "SELECT next_offset >= applied_to FROM consumer_offset";
+        Ok(world.db.query_one(sql, &[]).await?.get::<_, bool>(0).then_some(()))
+    })
+    .await?;
+    assert_eq!(letter(&world, letters[0].0).await?, ("replaying".to_owned(), 1, version + 1));
+    Ok(())
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
-use support::World;
+use support::{Published, World};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::ledger::Acknowledged;
+use crate::ledger::{Acknowledged, Poison};
 
 /// What was found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -29,24 +29,48 @@ pub(crate) struct Findings {
     pub(crate) unknown: usize,
     /// Duplicates that don't name their event.
     pub(crate) unnamed: usize,
-    /// Dead letters, of which there must be none.
-    pub(crate) dead: usize,
     /// Decisions on the topic.
     pub(crate) decisions: usize,
     /// Live rows and collisions without a decision on the topic.
     pub(crate) untold: usize,
     /// Door commands for what is no granted row, or under another id than its event's.
     pub(crate) wrong_commands: usize,
+    /// Granted live rows that no door command was sent for, though it had not expired.
+    pub(crate) missing_commands: usize,
+    /// Door commands for what a replay has applied.
+    pub(crate) replays_opening: usize,
 }
+
+/// How long after a swipe its door command expires, in ms: the consumer's `decision.command_ttl_ms`.
+const COMMAND_TTL_MS: i64 = 5_000;
+/// By how much that may be off, in ms.
+const EARLY_MS: i64 = 200;
 
 /// Holds the topic of the decisions against the tables. A row need not be live any more: where a
 /// database was put back, the log made it again, later.
 pub(crate) async fn audit_decisions(client: &Client, world: &World) -> Result<Findings> {
-    let sql = "SELECT event_id, live, granted FROM access_log \
-               UNION ALL SELECT event_id, live, false FROM collision";
+    let sql = "SELECT event_id, live, granted, \
+                      (extract(epoch FROM occurred_at) * 1000)::bigint FROM access_log \
+               UNION ALL SELECT event_id, live, false, 0 FROM collision";
     let rows = client.query(sql, &[]).await?;
     let published = world.published().await?;
     let told: HashSet<Uuid> = published.iter().map(|one| one.decision.event_id).collect();
+    let mut due: HashMap<Uuid, i64> =
+        rows.iter().filter(|r| r.get(1) && r.get(2)).map(|r| (r.get(0), r.get(3))).collect();
+    for Published { record, decision, .. } in &published {
+        let expired = |occurred_ms: &i64| {
+            let expires_ms = occurred_ms + COMMAND_TTL_MS - EARLY_MS;
+            record.timestamp_ms.is_some_and(|sent_ms| sent_ms >= expires_ms)
+        };
+        let id = &decision.event_id;
+        if decision.command.is_some() || due.get(id).is_some_and(expired) {
+            due.remove(id);
+        }
+    }
+    let sql = "SELECT event_id FROM dead_letter \
+               WHERE state = 'resolved' AND amended_value IS NULL AND event_id IS NOT NULL";
+    let replayed: HashSet<Uuid> =
+        client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect();
     let live = rows.iter().filter(|row| row.get(1)).map(|row| row.get::<_, Uuid>(0));
     let opened: HashSet<Uuid> = rows.iter().filter(|r| r.get(2)).map(|row| row.get(0)).collect();
     let commands = published.iter().filter_map(|one| {
@@ -58,7 +82,10 @@ pub(crate) async fn audit_decisions(client: &Client, world: &World) -> Result<Fi
     Ok(Findings {
         decisions: published.len(),
         untold: live.filter(|id| !told.contains(id)).count(),
+        replays_opening: commands.clone().filter(|(id, _)| replayed.contains(id)).count(),
         wrong_commands: commands.filter(wrong).count(),
+        // Those without any decision are counted apart.
+        missing_commands: due.keys().filter(|id| told.contains(id)).count(),
         ..Findings::default()
     })
 }
@@ -81,7 +108,11 @@ struct Duplicate {
 }
 
 /// Reads the tables and holds them against what was acknowledged.
-pub(crate) async fn audit(client: &Client, acknowledged: &[Acknowledged]) -> Result<Findings> {
+pub(crate) async fn audit(
+    client: &Client,
+    acknowledged: &[Acknowledged],
+    poison: &[Poison],
+) -> Result<Findings> {
     let outcomes = outcomes(client).await?;
     let sql = "SELECT event_id, log_partition, first_offset FROM duplicate_event";
     let duplicates: Vec<Duplicate> = client
@@ -90,9 +121,12 @@ pub(crate) async fn audit(client: &Client, acknowledged: &[Acknowledged]) -> Res
         .iter()
         .map(|row| Duplicate { event_id: row.get(0), first_at: (row.get(1), row.get(2)) })
         .collect();
-    let dead: i64 = client.query_one("SELECT count(*) FROM dead_letter", &[]).await?.get(0);
-    let dead = usize::try_from(dead).unwrap_or_default();
-    Ok(Findings { dead, ..compare(&outcomes, &duplicates, acknowledged) })
+    // What lay in a wrong partition is put right by a replay.
+    let poison: HashSet<Uuid> = poison.iter().map(|one| one.event_id).collect();
+    let (outcomes, cured): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().partition(|outcome| !poison.contains(&outcome.event_id));
+    let found = compare(&outcomes, &duplicates, acknowledged);
+    Ok(Findings { rows: found.rows + cured.len(), ..found })
 }
 
 /// In the order of the log.

@@ -12,19 +12,23 @@ use crate::network::{Network, Trouble, trouble};
 use crate::report::Tally;
 use crate::schedule::{Fault, Kind};
 use crate::servers::Servers;
+use crate::troubles::Troubles;
 use crate::watch::{Watch, connect};
 
 /// Longest time until others work a dead consumer's partitions.
 const TAKEOVER_WITHIN: Duration = Duration::from_secs(40);
 /// Steps that every batch takes (`consumer/src/pipeline.rs`).
-const FAIL_POINTS: [&str; 13] = [
+const FAIL_POINTS: [&str; 16] = [
     "decode",
     "begin",
     "judge",
     "fence",
+    "lanes",
     "probe",
     "copying",
     "rows",
+    "parked",
+    "letters",
     "outbox",
     "totals",
     "clock",
@@ -44,11 +48,14 @@ pub(crate) struct Stage {
     pub(crate) network: Network,
     pub(crate) servers: Servers,
     pub(crate) watch: Watch,
+    pub(crate) troubles: Troubles,
     pub(crate) tally: Tally,
     /// Postgres itself, not by way of the proxy.
     pub(crate) postgres: String,
     /// Whether the cold copy was made.
     pub(crate) has_copy: bool,
+    /// Whether it will be put back.
+    pub(crate) puts_back: bool,
 }
 
 impl Stage {
@@ -202,6 +209,9 @@ impl Stage {
     }
 
     async fn crash_postgres(&mut self, lasts: Duration) -> Result<()> {
+        if !self.has_copy {
+            self.troubles.hold(self.puts_back);
+        }
         self.servers.ask("postgres stop-immediate").await?;
         if !self.has_copy {
             self.servers.ask("postgres copy").await?;
@@ -215,7 +225,9 @@ impl Stage {
         self.servers.ask("postgres stop-immediate").await?;
         self.servers.ask("postgres put-back").await?;
         sleep(lasts).await;
-        self.servers.ask("postgres start").await
+        self.servers.ask("postgres start").await?;
+        self.troubles.hold(false);
+        Ok(())
     }
 
     async fn restart_kafka(&mut self, stop: &str, lasts: Duration) -> Result<()> {

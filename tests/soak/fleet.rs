@@ -94,6 +94,11 @@ impl Fleet {
             ("GATELOG_CONSUMER_BATCH__CLAIM_WAIT_MS", "1000"),
             ("GATELOG_CONSUMER_POSTGRES__CONNECT_TIMEOUT_MS", "2000"),
             ("GATELOG_CONSUMER_RETRY__CAP_MS", "1000"),
+            ("GATELOG_CONSUMER_COMPENSATION__INTERVAL_MS", "1000"),
+            ("GATELOG_CONSUMER_COMPENSATION__LEASE_MS", "10000"),
+            ("GATELOG_CONSUMER_COMPENSATION__TRIES_MAX", "100"),
+            ("GATELOG_CONSUMER_COMPENSATION__BACKOFF__BASE_MS", "500"),
+            ("GATELOG_CONSUMER_COMPENSATION__BACKOFF__CAP_MS", "4000"),
         ];
         let process = match fail_point {
             None => self.world.consumer_with(&settings)?,

@@ -15,6 +15,17 @@ pub(crate) struct Acknowledged {
     pub(crate) place: Option<u64>,
 }
 
+/// A record of poison, and where Kafka says that it stands, if it says so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Poison {
+    pub(crate) mark: u64,
+    /// What is wrong with it.
+    pub(crate) kind: &'static str,
+    /// Of the swipe that it pretends to be.
+    pub(crate) event_id: Uuid,
+    pub(crate) place: Option<(i32, i64)>,
+}
+
 /// All terminals' records.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Entries>);
@@ -24,6 +35,7 @@ struct Entries {
     acknowledged: Vec<Acknowledged>,
     /// Answers that no swipe of ours should get.
     refused: Vec<String>,
+    poison: Vec<Poison>,
     sent_again: u64,
     failed_attempts: u64,
 }
@@ -37,6 +49,11 @@ impl Ledger {
     /// A swipe was refused for good, which none of ours deserves.
     pub(crate) fn refuse(&self, answer: String) {
         self.lock().refused.push(answer);
+    }
+
+    /// A record was published that can be no row.
+    pub(crate) fn poison(&self, poison: Poison) {
+        self.lock().poison.push(poison);
     }
 
     /// A swipe was sent again although it was acknowledged.
@@ -63,6 +80,11 @@ impl Ledger {
     /// Everything that was acknowledged.
     pub(crate) fn acknowledged(&self) -> Vec<Acknowledged> {
         self.lock().acknowledged.clone()
+    }
+
+    /// All the poison.
+    pub(crate) fn poisons(&self) -> Vec<Poison> {
+        self.lock().poison.clone()
     }
 
     /// The refusals.

@@ -7,14 +7,16 @@
 //!
 //! ```text
 //! terminals ─▶ gateways ─▶ proxy ─▶ Kafka ─▶ proxy ─▶ consumers ─▶ proxy ─▶ Postgres
-//!     │                               ▲                    ▲                   ▲
-//!     └ what was acknowledged         └─── faults, one after the other ────────┘
+//!     │                     ▲         ▲                    ▲                   ▲        ▲
+//!     └ what was            │         └─── faults, one after the other ────────┘        │
+//!       acknowledged        └──── poison, replays ──── troubles ──── permissions ───────┘
 //! ```
 
 mod audit;
 mod faults;
 mod fleet;
 mod ledger;
+mod letters;
 mod network;
 mod report;
 mod run;
@@ -22,6 +24,7 @@ mod schedule;
 mod servers;
 mod swipes;
 mod terminals;
+mod troubles;
 mod watch;
 
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::audit::Findings;
 use crate::fleet::CONSUMERS;
+use crate::letters::Letters;
 use crate::schedule::Kind;
 
 /// Events that must have been acknowledged for each fault: a run in which nothing happens has
@@ -53,6 +54,11 @@ pub(crate) struct Report {
     pub(crate) failed_attempts: u64,
     pub(crate) refused: Vec<String>,
     pub(crate) findings: Findings,
+    pub(crate) letters: Letters,
+    /// Changes of what a card may do.
+    pub(crate) changes: u64,
+    /// Commands of operators that replayed or discarded dead letters.
+    pub(crate) commands: u64,
     /// What `gatelog verify --json` says.
     pub(crate) verify: Value,
     /// Offsets passed by each consumer's slot.
@@ -82,6 +88,12 @@ impl Report {
             "decisions": decisions,
             "untold": untold,
             "wrong_commands": wrong_commands,
+            "missing_commands": self.findings.missing_commands,
+            "replays_opening": self.findings.replays_opening,
+            "poison": self.letters.poison,
+            "healed": self.letters.healed,
+            "failed_again": self.letters.merged,
+            "permission_changes": self.changes,
             "verify": if self.verified() { "ok" } else { "differs" },
             "takeover_ms_max": self.tally.takeover_max.as_millis(),
             "seconds": (self.seconds * 10.0).round() / 10.0,
@@ -104,8 +116,21 @@ impl Report {
             self.seed, self.seconds, self.acknowledged, self.failed_attempts, self.sent_again
         );
         text += &format!(
-            "  {} decisions published, {} untold, {} wrong commands\n",
-            self.findings.decisions, self.findings.untold, self.findings.wrong_commands
+            "  {} decisions published, {} untold; door commands: {} wrong, {} missing, {} for replays\n",
+            self.findings.decisions,
+            self.findings.untold,
+            self.findings.wrong_commands,
+            self.findings.missing_commands,
+            self.findings.replays_opening
+        );
+        let Letters { poison, lost, healed, unhealed, merged, .. } = &self.letters;
+        text += &format!(
+            "  {poison} records of poison, {} without their dead letter; {healed} letters healed, \
+             {unhealed} not; {merged} replays failed again\n  {} changes of permissions, {} commands \
+             of operators\n",
+            lost.len(),
+            self.changes,
+            self.commands
         );
         text += &format!(
             "  {} takeovers of a killed consumer's partitions, {:.1} s at most\n  {} sessions ended \
@@ -143,13 +168,36 @@ impl Report {
             none(found.unnamed, "recorded duplicates don't name their event"),
             none(found.untold, "live rows and collisions have no decision on the topic"),
             none(found.wrong_commands, "door commands are for no granted row, or not its own"),
-            none(found.dead, "events are dead letters, though nothing is wrong with them"),
+            none(
+                found.missing_commands,
+                "granted live rows have no door command, in time as they were",
+            ),
+            none(found.replays_opening, "door commands are for what a replay has applied"),
+            none(
+                self.letters.undeserved,
+                "events are dead letters, and nothing is wrong with them",
+            ),
+            none(self.letters.doubled, "records of poison have several letters that stand alone"),
+            none(
+                self.letters.unhealed,
+                "letters of terminals that are registered now are not settled",
+            ),
         ] {
             must(holds, problem);
         }
         must(self.verified(), format!("gatelog verify finds differences: {:#}", self.verify));
         must(self.refused.is_empty(), format!("a gateway refused good swipes: {:?}", self.refused));
         must(found.decisions > 0, "no decision was published".to_owned());
+        for (count, what) in [
+            (self.letters.poison as u64, "record of poison was published"),
+            (self.letters.healed as u64, "dead letter has healed"),
+            (self.changes, "permission was changed"),
+            (self.commands, "dead letter was replayed or discarded"),
+        ] {
+            must(count > 0, format!("no {what}"));
+        }
+        let lost = &self.letters.lost;
+        must(lost.is_empty(), format!("records of poison have no dead letter: {lost:?}"));
         let least = faults * ACKNOWLEDGED_A_FAULT;
         let acknowledged = self.acknowledged;
         let too_few = format!("only {acknowledged} swipes were acknowledged, expected {least}");

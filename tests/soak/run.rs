@@ -2,22 +2,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use support::World;
+use support::{World, eventually};
 
 use crate::audit::{Findings, audit, audit_decisions};
 use crate::faults::Stage;
 use crate::fleet::{CONSUMERS, Fleet};
 use crate::ledger::Ledger;
+use crate::letters::audit_letters;
 use crate::network::Network;
 use crate::report::{Report, Tally};
 use crate::schedule::{Fault, Kind, schedule};
 use crate::servers::{Servers, tell};
 use crate::swipes::Sender;
 use crate::terminals::Terminals;
+use crate::troubles::{STRANGERS, Troubles};
 use crate::watch::{Sight, Watch, connect};
 
 /// Longest time until all partitions are worked again after a fault.
@@ -31,10 +34,11 @@ const WARM: i64 = 200;
 pub(crate) async fn run(count: usize, seed: u64, folder: &Path, servers: Servers) -> Result<()> {
     let begun = Instant::now();
     let faults = schedule(seed, count, &Kind::ALL);
-    let mut stage = set(folder, servers).await.context("setting up")?;
     let ledger = Arc::new(Ledger::default());
+    let mut stage = set(seed, folder, servers, &ledger).await.context("setting up")?;
+    stage.puts_back = faults.iter().any(|fault| fault.kind == Kind::PostgresPutBack);
     let sender = Sender::new(stage.fleet.addresses())?;
-    let terminals = Terminals::start(seed, &sender, &ledger);
+    let terminals = Terminals::start(seed, &sender, &ledger, &stage.troubles.strangers);
     let played = play(&mut stage, &faults, &ledger).await;
     let outcome = match played {
         Ok(()) => finish(&mut stage, terminals).await,
@@ -52,15 +56,17 @@ pub(crate) async fn run(count: usize, seed: u64, folder: &Path, servers: Servers
     Ok(())
 }
 
-async fn set(folder: &Path, servers: Servers) -> Result<Stage> {
+async fn set(seed: u64, folder: &Path, servers: Servers, ledger: &Arc<Ledger>) -> Result<Stage> {
     let world = World::in_folder(PARTITIONS, folder).await?;
     let address = world.postgres_address()?;
     let postgres = world.postgres_at(&address);
     let network = Network::start(&address).await?;
     let fleet = Fleet::start(world, &network).await?;
     let watch = Watch::start(postgres.clone());
-    let (tally, has_copy) = (Tally::default(), false);
-    Ok(Stage { fleet, network, servers, watch, tally, postgres, has_copy })
+    let (log, commands) = (fleet.world.log.clone(), fleet.world.commands()?);
+    let troubles = Troubles::start(seed, &postgres, log, PARTITIONS, commands, ledger).await?;
+    let (tally, has_copy, puts_back) = (Tally::default(), false, false);
+    Ok(Stage { fleet, network, servers, watch, troubles, tally, postgres, has_copy, puts_back })
 }
 
 /// Partitions of the log: each has several cards.
@@ -122,11 +128,21 @@ async fn recover(stage: &mut Stage, fault: &Fault, since: Instant) -> Result<()>
     stage.fleet.all_run()
 }
 
-/// Nothing is harmed any more: all that terminals wait for is acknowledged, and all of it applied.
+/// Nothing is harmed any more: all that terminals wait for is acknowledged, all of it applied, and
+/// what was dead for want of a registered terminal has come to life.
 async fn finish(stage: &mut Stage, terminals: Terminals) -> Result<()> {
     terminals.stop(ACKNOWLEDGE_WITHIN).await?;
+    stage.troubles.stop(ACKNOWLEDGE_WITHIN).await?;
     let world = &mut stage.fleet.world;
     world.reconnect().await?;
+    world.caught_up().await.context("the lag does not go to 0")?;
+    eventually("the letters of terminals that are registered now are settled", async || {
+        let sql = "SELECT count(*) FROM dead_letter \
+                   WHERE terminal_id LIKE $1 || '%' AND state IN ('open', 'replaying')";
+        let left: i64 = world.db.query_one(sql, &[&STRANGERS]).await?.get(0);
+        Ok((left == 0).then_some(()))
+    })
+    .await?;
     world.caught_up().await.context("the lag does not go to 0")?;
     world.outbox_is_empty().await?;
     stage.fleet.all_run()
@@ -141,10 +157,20 @@ async fn account(
 ) -> Result<Report> {
     let acknowledged = ledger.acknowledged();
     let client = connect(&stage.postgres).await?;
-    let findings = audit(&client, &acknowledged).await.context("reading the tables")?;
+    let findings =
+        audit(&client, &acknowledged, &ledger.poisons()).await.context("reading the tables")?;
     let told = audit_decisions(&client, &stage.fleet.world).await.context("reading decisions")?;
-    let Findings { decisions, untold, wrong_commands, .. } = told;
-    let findings = Findings { decisions, untold, wrong_commands, ..findings };
+    let Findings { decisions, untold, wrong_commands, missing_commands, replays_opening, .. } =
+        told;
+    let findings = Findings {
+        decisions,
+        untold,
+        wrong_commands,
+        missing_commands,
+        replays_opening,
+        ..findings
+    };
+    let letters = audit_letters(&client, &ledger.poisons()).await.context("reading letters")?;
     let (_, verify) = stage.fleet.world.verify().await?;
     let recognised = stage.fleet.said(folder, "a commit whose reply was lost had landed")?;
     let sight = stage.watch.now();
@@ -165,6 +191,9 @@ async fn account(
         failed_attempts,
         refused: ledger.refused(),
         findings,
+        letters,
+        changes: stage.troubles.counts.changes.load(Ordering::Relaxed),
+        commands: stage.troubles.counts.commands.load(Ordering::Relaxed),
         verify,
         advanced,
         recognised,

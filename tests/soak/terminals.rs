@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::ledger::{Acknowledged, Ledger};
 use crate::swipes::{Answer, Sender, Swipe};
+use crate::troubles::Strangers;
 
 /// Cards in use.
 pub(crate) const CARDS: usize = 48;
@@ -38,7 +39,12 @@ pub(crate) struct Terminals {
 
 impl Terminals {
     /// Starts a task a card.
-    pub(crate) fn start(seed: u64, sender: &Sender, ledger: &Arc<Ledger>) -> Self {
+    pub(crate) fn start(
+        seed: u64,
+        sender: &Sender,
+        ledger: &Arc<Ledger>,
+        strangers: &Strangers,
+    ) -> Self {
         let stop = watch::Sender::new(false);
         let mut at_work = JoinSet::new();
         for number in 0..CARDS {
@@ -53,6 +59,7 @@ impl Terminals {
                 recent: None,
                 sender: sender.clone(),
                 ledger: ledger.clone(),
+                strangers: strangers.clone(),
             };
             at_work.spawn(holder.swipe_on(stop.subscribe()));
         }
@@ -91,6 +98,7 @@ struct Holder {
     recent: Option<Swipe>,
     sender: Sender,
     ledger: Arc<Ledger>,
+    strangers: Strangers,
 }
 
 impl Holder {
@@ -100,6 +108,7 @@ impl Holder {
                 0..20 => self.collide().await,
                 20..40 => self.send_again().await,
                 40..44 => self.upload().await,
+                44..60 => self.swipe_at_a_stranger().await,
                 _ => self.swipe().await,
             }
             let pause = self.random.random_range(PAUSE_MS);
@@ -116,6 +125,17 @@ impl Holder {
         let place = self.next_place();
         self.note(&swipe, place, &answer);
         self.recent = Some(swipe);
+    }
+
+    /// One swipe at a terminal that nobody has registered yet: it becomes a row all the same, after
+    /// those that follow it.
+    async fn swipe_at_a_stranger(&mut self) {
+        let at = self.next_moment();
+        let swipe = Swipe::live(&self.card, &self.strangers.latest(), at, &mut self.random);
+        match self.until_acknowledged(&swipe).await {
+            Answer::Refused(why) => self.ledger.refuse(why),
+            _ => self.ledger.acknowledge(Acknowledged { event_id: swipe.event_id, place: None }),
+        }
     }
 
     /// One card at two terminals in the same millisecond: both under way at once.

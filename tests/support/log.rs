@@ -85,6 +85,7 @@ pub fn live(card_id: &str, terminal_id: &str, ms: i64) -> Swipe<'static> {
 }
 
 /// A topic of one test.
+#[derive(Clone)]
 pub struct Log {
     brokers: String,
     topic: String,
@@ -98,6 +99,9 @@ impl Log {
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
+            // What shrinks when it is compressed may be larger than a broker would take.
+            .set("compression.type", "lz4")
+            .set("message.max.bytes", "67108864")
             .set("message.timeout.ms", "60000")
             .create()?;
         Ok(Self { brokers: brokers.to_owned(), topic: topic.to_owned(), producer })

@@ -1,3 +1,4 @@
+mod commands;
 mod decisions;
 mod proof;
 mod topic;
@@ -10,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+pub use commands::Commands;
 pub use decisions::Published;
 
 use crate::database::{connect, fresh, with_database};

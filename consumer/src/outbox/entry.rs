@@ -1,3 +1,6 @@
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use schemas::Millis;
 use serde_json::Value;
 
@@ -21,14 +24,15 @@ pub(crate) struct Place {
 }
 
 /// A header as it is to be sent.
-pub(crate) type Header = (String, Option<Vec<u8>>);
+pub(crate) type Header = (Cow<'static, str>, Option<Bytes>);
 
 /// A message of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) place: Place,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Option<Vec<u8>>,
+    /// As the value and the headers' values, often a piece of a buffer that it shares with others.
+    pub(crate) key: Option<Bytes>,
+    pub(crate) value: Option<Bytes>,
     pub(crate) headers: Vec<Header>,
     /// What publishing took is counted from here.
     pub(crate) since: Millis,
@@ -70,7 +74,7 @@ impl Entry {
         let read = self.value.as_deref().map(serde_json::from_slice);
         let Some(Ok(Value::Object(mut value))) = read else { return false };
         let had = value.remove("command").is_some();
-        self.value = Some(Value::Object(value).to_string().into_bytes());
+        self.value = Some(Value::Object(value).to_string().into());
         had
     }
 }
@@ -84,8 +88,8 @@ mod tests {
         let decision = r#"{"event_id":"x","command":{"command_id":"y"},"new":[1]}"#;
         let mut entry = Entry {
             place: Place { partition: 0, offset: 1, kind: Kind::Decision },
-            key: Some(b"t".to_vec()),
-            value: Some(decision.as_bytes().to_vec()),
+            key: Some(Bytes::from_static(b"t")),
+            value: Some(Bytes::from_static(decision.as_bytes())),
             headers: Vec::new(),
             since: Millis::from_unix_ms(0),
             expires_at: Some(Millis::from_unix_ms(10)),

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::Entry;
-use super::pending::{Look, Row};
+use super::pending::{Letters, Look, Row};
 use crate::error::Error;
 use crate::store::{Connector, delete_outbox, sweep_letters, sweep_outbox};
 
@@ -18,9 +18,9 @@ pub(super) struct Errand {
     pub(super) looks: Vec<Look>,
     /// Rows of each partition to bring at most.
     pub(super) each_max: usize,
-    /// Partitions whose dead letters and replays are to be brought, and how many at most.
-    pub(super) letters: Vec<i32>,
-    pub(super) letters_max: usize,
+    /// Partitions whose dead letters and replays are to be brought, and which of them.
+    pub(super) partitions: Vec<i32>,
+    pub(super) letters: Vec<Letters>,
 }
 
 /// An errand and what came of it: all of it, or nothing that can be relied on.
@@ -34,8 +34,8 @@ pub(super) struct Done {
 pub(super) struct Found {
     /// Where the errand's looks looked.
     pub(super) decisions: Vec<Entry>,
-    /// Dead letters and replays.
-    pub(super) letters: Vec<Entry>,
+    /// Dead letters and replays, for each look at them.
+    pub(super) letters: Vec<Vec<Entry>>,
 }
 
 impl Errand {
@@ -64,8 +64,13 @@ impl Errand {
             found = sweep_outbox(&client, &from, each_max).await?;
         }
         let mut letters = Vec::new();
-        if !self.letters.is_empty() {
-            letters = sweep_letters(&client, &self.letters, self.letters_max).await?;
+        for look in &mut self.letters {
+            let mut found = sweep_letters(&client, &self.partitions, look).await?;
+            if found.is_empty() && look.behind.take().is_some() {
+                // That was the end: from the start again.
+                found = sweep_letters(&client, &self.partitions, look).await?;
+            }
+            letters.push(found);
         }
         self.session = Some(client);
         Ok(Found { decisions: found, letters })

@@ -1,18 +1,33 @@
 //! What this process knows of the outbox: which messages, how far each is, and how far the table
 //! has been looked through. Pure.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
+use schemas::{Millis, headers};
 use uuid::Uuid;
 
-use schemas::Millis;
-
-use super::{Entry, Place};
+use super::{Entry, Kind, Place};
 use crate::chunk::Claim;
 
 /// A row of the table: a place, and since when its message is due there. A later message may take the
 /// place while one before it is under way, as a replay does whose lease ran out.
 pub(super) type Row = (Place, Millis);
+
+/// A look at dead letters, or at replays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Letters {
+    pub(crate) kind: Kind,
+    /// Partition and offset behind which to look; from the start where there is none.
+    pub(crate) behind: Option<(i32, i64)>,
+    /// How many to bring at most, and how many bytes, about.
+    pub(crate) max: usize,
+    pub(crate) bytes_max: usize,
+}
+
+/// Bytes of dead letters, and of replays, that are here at a time, about.
+const LETTER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Messages between their commit and the deletion of their rows.
 #[derive(Debug, Default)]
@@ -22,6 +37,9 @@ pub(super) struct Pending {
     acknowledged: Vec<Row>,
     /// By partition.
     swept: HashMap<i32, Swept>,
+    /// The last dead letter, and the last replay, that was looked at: so that some that Kafka does
+    /// not take keep none behind them from being found.
+    letters_at: HashMap<Kind, (i32, i64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,15 +96,58 @@ impl Pending {
         }
     }
 
-    /// Takes in dead letters and replays that were found. One that took the place of another which is
-    /// still to be sent goes in its stead; behind one that is under way it is found again later.
-    pub(super) fn letters(&mut self, entries: Vec<Entry>) {
+    /// Where to look for dead letters and for replays, of which `max` may be here at a time.
+    pub(super) fn look_for_letters(&self, max: usize) -> Vec<Letters> {
+        let looks = [Kind::DeadLetter, Kind::Replay].map(|kind| {
+            let of_kind = self.entries.iter().filter(|(place, _)| place.kind == kind);
+            let (count, bytes) = of_kind.fold((0, 0), |(count, bytes), (_, (entry, _))| {
+                (count + 1, bytes + entry.value.as_ref().map_or(0, Bytes::len))
+            });
+            Letters {
+                kind,
+                behind: self.letters_at.get(&kind).copied(),
+                max: max.saturating_sub(count),
+                bytes_max: LETTER_BYTES_MAX.saturating_sub(bytes),
+            }
+        });
+        looks.into_iter().filter(|look| look.max > 0 && look.bytes_max > 0).collect()
+    }
+
+    /// Takes in dead letters or replays that were found, and says whether there may be more. One that
+    /// took the place of another which is still to be sent goes in its stead; behind one that is
+    /// under way it is found again later.
+    pub(super) fn letters(&mut self, look: &Letters, entries: Vec<Entry>) -> bool {
+        let (found, before) = (entries.len(), self.entries.len());
+        match entries.last() {
+            Some(last) => {
+                self.letters_at.insert(look.kind, (last.place.partition, last.place.offset))
+            }
+            None => self.letters_at.remove(&look.kind),
+        };
         for entry in entries {
             if self.waiting_at(entry.place).is_some_and(|waiting| waiting.since != entry.since) {
                 self.entries.remove(&entry.place);
             }
             self.take(entry);
         }
+        found >= look.max && self.entries.len() > before
+    }
+
+    /// A dead letter that its topic refuses for its size goes without its value: the table has it.
+    /// Whether there was one to leave out.
+    pub(super) fn omit_value(&mut self, place: Place) -> bool {
+        let Some(entry) = self.waiting_at(place) else { return false };
+        if place.kind != Kind::DeadLetter || entry.value.take().is_none() {
+            return false;
+        }
+        let omitted = Bytes::from_static(b"value");
+        entry.headers.push((Cow::Borrowed(headers::dlq::OMITTED), Some(omitted)));
+        true
+    }
+
+    /// Everything is to be looked through once more.
+    pub(super) fn look_again(&mut self) {
+        self.swept.clear();
     }
 
     /// Messages that are to be sent, in the order of the log.
@@ -119,12 +180,11 @@ impl Pending {
         self.sent = 0;
     }
 
-    /// Kafka has it.
-    pub(super) fn acknowledged(&mut self, place: Place) -> Option<&Entry> {
-        self.turn(place, State::Acknowledged)?;
-        let (entry, _) = self.entries.get(&place)?;
-        self.acknowledged.push((place, entry.since));
-        Some(entry)
+    /// Kafka has it; since when it was due.
+    pub(super) fn acknowledged(&mut self, place: Place) -> Option<Millis> {
+        let since = self.turn(place, State::Acknowledged)?.since;
+        self.acknowledged.push((place, since));
+        Some(since)
     }
 
     /// Messages that are acknowledged and whose rows nobody deletes yet.
@@ -194,12 +254,12 @@ impl Pending {
         self.entries.entry(entry.place).or_insert((entry, State::Waiting));
     }
 
-    fn turn(&mut self, place: Place, to: State) -> Option<()> {
-        let (_, state) = self.entries.get_mut(&place)?;
+    fn turn(&mut self, place: Place, to: State) -> Option<&Entry> {
+        let (entry, state) = self.entries.get_mut(&place)?;
         self.sent -= usize::from(*state == State::Sent);
         self.sent += usize::from(to == State::Sent);
         *state = to;
-        Some(())
+        Some(entry)
     }
 }
 
@@ -208,7 +268,6 @@ mod tests {
     use schemas::Millis;
 
     use super::*;
-    use crate::outbox::Kind;
 
     fn at(offset: i64) -> Place {
         Place { partition: 0, offset, kind: Kind::Decision }
@@ -224,6 +283,41 @@ mod tests {
             expires_at: None,
             waited: false,
         }
+    }
+
+    const ANY: Letters =
+        Letters { kind: Kind::DeadLetter, behind: None, max: 10, bytes_max: 1_000 };
+
+    fn letter(offset: i64, value: &'static [u8]) -> Entry {
+        let place = Place { kind: Kind::DeadLetter, ..at(offset) };
+        Entry { place, value: Some(Bytes::from_static(value)), ..entry(offset) }
+    }
+
+    #[test]
+    fn letters_that_nobody_takes_keep_none_behind_them_from_being_found() {
+        let mut pending = Pending::default();
+        let look = pending.look_for_letters(3)[0];
+        assert_eq!((look.behind, look.max, look.bytes_max), (None, 3, LETTER_BYTES_MAX));
+        assert!(!pending.letters(&look, vec![letter(1, b"x"), letter(2, b"x")]));
+        let look = pending.look_for_letters(3)[0];
+        assert_eq!((look.behind, look.max), (Some((0, 2)), 1));
+        assert_eq!(look.bytes_max, LETTER_BYTES_MAX - 2);
+        assert!(pending.letters(&look, vec![letter(3, b"x")]), "there may be more");
+        let kinds: Vec<Kind> = pending.look_for_letters(3).iter().map(|look| look.kind).collect();
+        assert_eq!(kinds, [Kind::Replay], "no room for more dead letters, but for replays");
+        assert!(!pending.letters(&look, Vec::new()));
+        assert_eq!(pending.look_for_letters(4)[0].behind, None, "from the start again");
+    }
+
+    #[test]
+    fn a_letter_that_is_too_large_goes_without_its_value_once() {
+        let mut pending = Pending::default();
+        pending.letters(&ANY, vec![letter(1, b"large")]);
+        let place = Place { kind: Kind::DeadLetter, ..at(1) };
+        assert!(pending.omit_value(place) && !pending.omit_value(place));
+        let left =
+            pending.waiting_at(place).map(|entry| (entry.value.clone(), entry.headers.len()));
+        assert_eq!(left, Some((None, 1)));
     }
 
     fn held(owner: u128, next_offset: i64) -> HashMap<Claim, i64> {
@@ -258,16 +352,16 @@ mod tests {
     fn a_letter_that_takes_the_place_of_another_is_neither_lost_nor_sent_for_it() {
         let later = |offset| Entry { since: Millis::from_unix_ms(9), ..entry(offset) };
         let mut pending = Pending::default();
-        pending.letters(vec![entry(1), entry(2)]);
+        pending.letters(&ANY, vec![entry(1), entry(2)]);
         pending.sent(at(2));
-        pending.letters(vec![later(1), later(2)]);
+        pending.letters(&ANY, vec![later(1), later(2)]);
         let since = pending.waiting_at(at(1)).map(|waiting| waiting.since.unix_ms());
         assert_eq!(since, Some(9), "what was still to be sent is the later one");
         pending.acknowledged(at(2));
         let rows = pending.take_deletable(10);
         assert_eq!(rows, [(at(2), Millis::from_unix_ms(0))], "the earlier one's row, if it stands");
         pending.deleted(rows, true);
-        pending.letters(vec![later(2)]);
+        pending.letters(&ANY, vec![later(2)]);
         assert!(pending.waiting_at(at(2)).is_some(), "found again, it is sent");
     }
 
@@ -282,6 +376,19 @@ mod tests {
         assert!(pending.looks(&held(1, 10)).is_empty(), "nothing was committed since");
         assert_eq!(pending.looks(&held(1, 12))[0].from, 10);
         assert_eq!(pending.looks(&held(2, 12))[0].from, 0);
+    }
+
+    #[test]
+    fn after_a_lost_reply_what_stands_before_the_last_look_is_found_too() {
+        let mut pending = Pending::default();
+        let looks = pending.looks(&held(1, 10));
+        pending.found(&looks, 5, vec![entry(9)]);
+        // From a lane: behind the look, and nobody handed it over.
+        pending.look_again();
+        let looks = pending.looks(&held(1, 10));
+        assert_eq!(looks[0].from, 0);
+        pending.found(&looks, 5, vec![entry(3), entry(9)]);
+        assert_eq!(offsets(&pending), [3, 9]);
     }
 
     #[test]

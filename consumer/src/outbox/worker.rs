@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::errand::{Done, Errand, Found};
 use super::pending::Pending;
-use super::{Entry, Kind, Place, Publisher, Report};
+use super::{Entry, Handed, Kind, Place, Publisher, Report};
 use crate::claims::Claims;
 use crate::error::Error;
 use crate::fault;
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
     connector: Arc<Connector>,
     claims: Arc<Claims>,
     metrics: Metrics,
-    handed: mpsc::Receiver<Vec<Entry>>,
+    handed: mpsc::Receiver<Handed>,
     stop: watch::Receiver<bool>,
     publisher: Publisher,
     reports: mpsc::UnboundedReceiver<Report>,
@@ -56,8 +56,10 @@ const DELETE_AT_ONCE: usize = 500;
 const DELETE_MAX: usize = 5_000;
 /// Between two complaints about Kafka, and until it counts as mended.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(20);
-/// Dead letters and replays that are under way at most: so many more wait in the table.
+/// Dead letters, and replays, that are under way at most: so many more wait in the table.
 const LETTERS_MAX: usize = 500;
+/// The part of all room that each of them may take: decisions are to find some always.
+const LETTERS_ROOM: usize = 4;
 /// Rows of one partition that one look brings at most.
 const EACH_MAX: usize = 1_000;
 
@@ -67,7 +69,7 @@ impl Worker {
         connector: Arc<Connector>,
         claims: Arc<Claims>,
         metrics: Metrics,
-        handed: mpsc::Receiver<Vec<Entry>>,
+        handed: mpsc::Receiver<Handed>,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let (publisher, reports) = Publisher::new(&settings, connector.member())?;
@@ -105,7 +107,11 @@ impl Worker {
                 Some(report) = self.reports.recv() => self.reported(report)?,
                 // Writers that stop wait for nothing, and need no room.
                 handed = self.handed.recv(), if has_room || stopping => match handed {
-                    Some(entries) => self.take(entries)?,
+                    Some(Handed::Entries(entries)) => self.take(entries)?,
+                    Some(Handed::LookAgain) => {
+                        self.pending.look_again();
+                        self.sweep_due = true;
+                    }
                     None => break,
                 },
                 done = &mut self.errand, if !self.errand.is_terminated() => self.done(done)?,
@@ -151,9 +157,11 @@ impl Worker {
     }
 
     fn take(&mut self, entries: Vec<Entry>) -> Result<(), Error> {
-        let places: Vec<Place> = entries.iter().map(|entry| entry.place).collect();
-        entries.into_iter().for_each(|entry| self.pending.hand_over(entry));
-        places.into_iter().try_for_each(|place| self.send(place))
+        entries.into_iter().try_for_each(|entry| {
+            let place = entry.place;
+            self.pending.hand_over(entry);
+            self.send(place)
+        })
     }
 
     fn send_waiting(&mut self) -> Result<(), Error> {
@@ -193,10 +201,10 @@ impl Worker {
 
     fn acknowledged(&mut self, place: Place) {
         fault::after("published");
-        let Some(entry) = self.pending.acknowledged(place) else { return };
+        let Some(since) = self.pending.acknowledged(place) else { return };
         self.metrics.published.with_label_values(&[place.kind.as_str()]).inc();
         if place.kind == Kind::Decision {
-            let took_ms = Millis::now().unix_ms().saturating_sub(entry.since.unix_ms());
+            let took_ms = Millis::now().unix_ms().saturating_sub(since.unix_ms());
             self.metrics.door_to_decision_seconds.observe(took_ms.max(0) as f64 / 1_000.0);
         }
         self.delete_at.get_or_insert_with(|| Instant::now() + DELETE_AFTER);
@@ -216,6 +224,9 @@ impl Worker {
                 }
                 code => warn!(topic, messages, %code, "a message was not published; trying again"),
             }
+        }
+        if code == RDKafkaErrorCode::MessageSizeTooLarge {
+            self.pending.omit_value(place);
         }
         if code == RDKafkaErrorCode::Fatal {
             let (publisher, reports) = Publisher::new(&self.settings, self.connector.member())?;
@@ -240,15 +251,18 @@ impl Worker {
     fn run_errand(&mut self) {
         self.delete_at = None;
         let room = self.settings.outbox.waiting_max.saturating_sub(self.pending.len());
-        let (mut looks, mut letters) = (Vec::new(), Vec::new());
+        let (mut looks, mut letters, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
         if std::mem::take(&mut self.sweep_due) {
             let held = self.claims.held().into_iter();
             let held: HashMap<_, _> = held.map(|(c, p)| (c, p.open.next_offset)).collect();
             looks = self.pending.looks(&held);
-            letters = held.keys().map(|claim| claim.partition).collect();
+            partitions = held.keys().map(|claim| claim.partition).collect();
             if room == 0 {
                 looks.clear();
-                letters.clear();
+            }
+            let letters_max = self.settings.outbox.waiting_max / LETTERS_ROOM;
+            if !partitions.is_empty() {
+                letters = self.pending.look_for_letters(letters_max.clamp(1, LETTERS_MAX));
             }
         }
         let delete = self.pending.take_deletable(DELETE_MAX);
@@ -258,24 +272,25 @@ impl Worker {
             return;
         }
         let each_max = (room / looks.len().max(1)).clamp(1, EACH_MAX);
-        let letters_max = room.min(LETTERS_MAX);
         let session = self.session.take();
-        let errand = Errand { session, delete, looks, each_max, letters, letters_max };
+        let errand = Errand { session, delete, looks, each_max, partitions, letters };
         let limit_ms = self.settings.postgres.connect_timeout_ms;
         self.errand = errand.run(self.connector.clone(), limit_ms).boxed().fuse();
     }
 
     fn done(&mut self, done: Done) -> Result<(), Error> {
         let Done { errand, outcome } = done;
-        let Errand { session, delete, looks, each_max, .. } = errand;
+        let Errand { session, delete, looks, each_max, letters: looks_for_letters, .. } = errand;
         self.session = session;
         self.pending.deleted(delete, outcome.is_ok());
         match outcome {
             Ok(Found { decisions, letters }) => {
                 self.failed = 0;
-                let is_any = !decisions.is_empty() || !letters.is_empty();
+                let is_any = !decisions.is_empty() || letters.iter().any(|some| !some.is_empty());
                 self.sweep_due |= self.pending.found(&looks, each_max, decisions);
-                self.pending.letters(letters);
+                for (look, found) in looks_for_letters.iter().zip(letters) {
+                    self.sweep_due |= self.pending.letters(look, found);
+                }
                 if is_any { self.send_waiting() } else { Ok(()) }
             }
             Err(error) if !error.passes() => Err(error),

@@ -10,7 +10,8 @@ WITH new AS (
     RETURNING *
 )
 INSERT INTO outbox (log_partition, log_offset, kind, key, value, header_names, header_values, since)
-SELECT log_partition, log_offset, 'dead_letter', key, value,
+SELECT log_partition, log_offset, 'dead_letter',
+       CASE WHEN $22::boolean THEN key END, CASE WHEN $23::boolean THEN value END,
        CASE WHEN $21::boolean THEN header_names ELSE '{}' END || $19::bytea[],
        CASE WHEN $21::boolean THEN header_values ELSE '{}' END || $20::bytea[],
        created_at

@@ -1,15 +1,36 @@
--- Dead letters and replays of these partitions, the first in the log first, up to so many rows and
--- bytes. They are few, and may stand at any offset: all are looked at each time.
-SELECT log_partition, log_offset, kind, key, value, header_names, header_values, since, expires_at
-FROM (
-    SELECT o.*, sum(octet_length(value)::bigint) OVER (ORDER BY log_partition, log_offset, kind) AS bytes
+-- Dead letters, or replays, of these partitions behind a place, the first in the log first, up to so
+-- many rows and bytes. They are few, and may stand at any offset. What is read is marked: it will be
+-- published. What was taken back while this waited for it does not come back.
+WITH page AS (
+    SELECT o.log_partition, o.log_offset
     FROM (
-        SELECT * FROM outbox
-        WHERE kind <> 'decision' AND kind = ANY ($2::text[]) AND log_partition = ANY ($1::int[])
-        ORDER BY log_partition, log_offset, kind
-        LIMIT $3::bigint
+        SELECT o.log_partition, o.log_offset,
+               record_bytes(o.key, o.value, o.header_names, o.header_values) AS bytes,
+               sum(record_bytes(o.key, o.value, o.header_names, o.header_values))
+                   OVER (ORDER BY o.log_partition, o.log_offset) AS bytes_to_here
+        FROM (
+            SELECT * FROM outbox
+            WHERE kind <> 'decision' AND kind = $2 AND log_partition = ANY ($1::int[])
+              AND (log_partition, log_offset) > ($5::int, $6::bigint)
+            ORDER BY log_partition, log_offset
+            LIMIT $3::bigint
+        ) o
     ) o
-) o
--- The first goes out however large it is.
-WHERE coalesce(bytes, 0) - coalesce(octet_length(value), 0) < $4::bigint
-ORDER BY log_partition, log_offset, kind
+    -- The first goes out however large it is.
+    WHERE bytes_to_here - bytes < $4::bigint
+), durable AS (
+    -- The session loses its last commits with the server: this one must not be among them.
+    SELECT set_config('synchronous_commit', 'on', true)
+), marked AS (
+    UPDATE outbox o
+    SET taken = true
+    FROM page p CROSS JOIN durable
+    WHERE (o.log_partition, o.log_offset, o.kind) = (p.log_partition, p.log_offset, $2) AND NOT o.taken
+    RETURNING o.*
+), known AS (
+    SELECT o.* FROM outbox o JOIN page p USING (log_partition, log_offset)
+    WHERE o.kind = $2 AND o.taken
+)
+SELECT log_partition, log_offset, kind, key, value, header_names, header_values, since, expires_at
+FROM (SELECT * FROM marked UNION ALL SELECT * FROM known) o
+ORDER BY log_partition, log_offset

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use futures::future::try_join_all;
 use registry::Timestamptz;
-use schemas::{DeadLetterHeaders, Millis, Swipe, dead_letter_id};
+use schemas::{DeadLetterHeaders, Millis, Swipe, dead_letter_id, headers};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::Transaction;
 use crate::chunk::Record;
 use crate::decode::Refusal;
 use crate::error::Error;
-use crate::replays::{self, Settlement};
+use crate::replays::{self, Outcome, Settlement};
 
 /// What every dead letter of a log has in common.
 #[derive(Debug, Clone)]
@@ -32,6 +32,10 @@ const SANE: std::ops::Range<Millis> =
     Millis::from_unix_ms(0)..Millis::from_unix_ms(253_402_300_800_000);
 /// Bytes of original headers that the topic of the dead letters gets; the table keeps them all.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an original value, and of its key, that the topic of the dead letters gets: a record takes
+/// 8 MiB with everything. The table keeps them whole. No card has a key that long.
+const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const KEY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a message in words.
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
@@ -85,12 +89,20 @@ impl Transaction<'_> {
             reason: cause.reason,
             replay_count: replay.unwrap_or_default(),
         };
-        let about = about.to_headers();
-        let (about_names, about_values): (Vec<&[u8]>, Vec<&[u8]>) =
-            about.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).unzip();
+        let mut about = about.to_headers().to_vec();
         let size =
             |(name, value): &(&[u8], Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);
         let fits = headers.iter().map(size).sum::<usize>() <= HEADER_BYTES_MAX;
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let key_fits = length(record.key()) <= KEY_BYTES_MAX;
+        let value_fits = length(record.value()) <= VALUE_BYTES_MAX;
+        let omitted = [(!key_fits, "key"), (!value_fits, "value"), (!fits, "headers")];
+        let omitted: Vec<&str> = omitted.iter().filter(|(is, _)| *is).map(|(_, n)| *n).collect();
+        if !omitted.is_empty() {
+            about.push((headers::dlq::OMITTED, omitted.join(", ")));
+        }
+        let (about_names, about_values): (Vec<&[u8]>, Vec<&[u8]>) =
+            about.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).unzip();
         let (names, values): (Vec<&[u8]>, Vec<Option<&[u8]>>) = headers.into_iter().unzip();
         let published_at = sane(record.published_at());
         let swipe = record.value().and_then(readable);
@@ -100,7 +112,7 @@ impl Transaction<'_> {
         let occurred_at = swipe.as_ref().map(|swipe| Timestamptz(swipe.occurred_at));
         let tries = i32::try_from(cause.tries.max(1)).unwrap_or(i32::MAX);
         let heals = cause.reason.heals() && replay.is_none();
-        let parameters: [&(dyn ToSql + Sync); 21] = [
+        let parameters: [&(dyn ToSql + Sync); 23] = [
             &id,
             &partition,
             &record.offset(),
@@ -122,29 +134,49 @@ impl Transaction<'_> {
             &about_names,
             &about_values,
             &fits,
+            &key_fits,
+            &value_fits,
         ];
         self.inner.execute(statement, &parameters).await
     }
 
     /// Settles the letters whose replays these are: resolved, superseded, or open again, where the
-    /// replay has become a dead letter itself. Those that nobody waits for are left alone.
+    /// replay has become a dead letter itself, which is merged into the first. Letters that do not
+    /// wait for this replay are left alone.
     pub(crate) async fn settle(&self, settlements: &[Settlement], by: &str) -> Result<(), Error> {
         if settlements.is_empty() {
             return Ok(());
         }
-        // Of several replays of one letter in a batch the first one that counts.
+        // Of one replay that was published twice, the first counts.
         let mut seen = HashSet::new();
         let first: Vec<&Settlement> =
-            settlements.iter().filter(|one| seen.insert(one.letter)).collect();
-        let letters: Vec<Uuid> = first.iter().map(|one| one.letter).collect();
+            settlements.iter().filter(|one| seen.insert(one.replay)).collect();
+        let letters: Vec<Uuid> = first.iter().map(|one| one.replay.letter).collect();
+        let versions: Vec<i64> = first.iter().map(|one| one.replay.version).collect();
         let states: Vec<&str> = first.iter().map(|one| one.outcome.state()).collect();
         let partitions: Vec<i32> = first.iter().map(|one| one.place.0).collect();
         let offsets: Vec<i64> = first.iter().map(|one| one.place.1).collect();
         let sql = include_str!("../sql/settle_letters.sql");
         self.inner
-            .execute(sql, &[&letters, &states, &partitions, &offsets, &by])
+            .execute(sql, &[&letters, &states, &partitions, &offsets, &by, &versions])
             .await
             .map_err(Error::postgres("settling dead_letter"))?;
+        self.merge(settlements).await
+    }
+
+    async fn merge(&self, settlements: &[Settlement]) -> Result<(), Error> {
+        let failed = settlements.iter().filter(|one| one.outcome == Outcome::FailedAgain);
+        let (letters, places): (Vec<Uuid>, Vec<(i32, i64)>) =
+            failed.map(|one| (one.replay.letter, one.place)).unzip();
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let (partitions, offsets): (Vec<i32>, Vec<i64>) = places.into_iter().unzip();
+        let sql = include_str!("../sql/merge_letters.sql");
+        self.inner
+            .execute(sql, &[&letters, &partitions, &offsets])
+            .await
+            .map_err(Error::postgres("merging dead_letter"))?;
         Ok(())
     }
 }

@@ -1,14 +1,16 @@
 //! The outbox's rows: written with the batch, read and deleted by the worker.
 
-use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
 use registry::Timestamptz;
 use schemas::Millis;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::{Transaction, encode};
 use crate::error::Error;
-use crate::outbox::{Entry, Kind, Place};
+use crate::outbox::{Entry, Kind, Letters, Place};
 
 /// Columns of `outbox`, in the order in which [`put`] writes them.
 pub(super) const COLUMNS: &str =
@@ -50,19 +52,21 @@ pub(crate) async fn sweep_outbox(
     rows.iter().map(entry).collect()
 }
 
-/// Bytes of dead letters and replays that are brought at once, about.
-const LETTER_BYTES_MAX: i64 = 16 * 1024 * 1024;
-
-/// Dead letters and replays of these partitions, so many at most.
+/// Dead letters or replays of these partitions, behind a place, so many of so many bytes at most;
+/// from then on they cannot be taken back.
 pub(crate) async fn sweep_letters(
     client: &Client,
     partitions: &[i32],
-    max: usize,
+    letters: &Letters,
 ) -> Result<Vec<Entry>, Error> {
-    let kinds = [Kind::DeadLetter, Kind::Replay].map(Kind::as_str);
-    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let Letters { kind, behind, max, bytes_max } = letters;
+    let (partition, offset) = behind.unwrap_or((-1, -1));
+    let max = i64::try_from(*max).unwrap_or(i64::MAX);
+    let bytes_max = i64::try_from(*bytes_max).unwrap_or(i64::MAX);
     let sql = include_str!("../sql/sweep_letters.sql");
-    let rows = client.query(sql, &[&partitions, &&kinds[..], &max, &LETTER_BYTES_MAX]).await;
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&partitions, &kind.as_str(), &max, &bytes_max, &partition, &offset];
+    let rows = client.query(sql, &parameters).await;
     let rows = rows.map_err(Error::postgres("reading outbox"))?;
     rows.iter().map(entry).collect()
 }
@@ -73,12 +77,13 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         .ok_or_else(|| Error::Bug(format!("outbox: nobody knows the kind {kind:?}")))?;
     let names: Vec<&[u8]> = row.get(5);
     let values: Vec<Option<Vec<u8>>> = row.get(6);
-    let name = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let bytes = |bytes: Option<Vec<u8>>| bytes.map(Bytes::from);
+    let name = |name: &[u8]| Cow::Owned(String::from_utf8_lossy(name).into_owned());
     Ok(Entry {
         place: Place { partition: row.get(0), offset: row.get(1), kind },
-        key: row.get(3),
-        value: row.get(4),
-        headers: names.into_iter().map(name).zip(values).collect(),
+        key: bytes(row.get(3)),
+        value: bytes(row.get(4)),
+        headers: names.into_iter().map(name).zip(values.into_iter().map(bytes)).collect(),
         since: row.get::<_, Timestamptz>(7).0,
         expires_at: row.get::<_, Option<Timestamptz>>(8).map(|at| at.0),
         waited: false,

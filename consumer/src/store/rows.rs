@@ -93,7 +93,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
     /// its card, as one that was sent twice must not.
     pub(crate) fn sort(
         events: &'e [Event<'a>],
-        standing: Standing,
+        standing: &Standing,
         known: &Known<'_>,
         tracks: &mut Tracks,
         lanes: &mut Lanes,
@@ -200,7 +200,10 @@ impl<'e, 'a> Sorted<'e, 'a> {
         if !known.waited.is_empty() && known.waited.contains_key(&event.place()) {
             self.left.push(event.place());
         }
-        if outcome.is_err() || known.quarantine.is_watching() {
+        // Once one has failed in this batch, those that go through count as well: only failures in a
+        // row make a terminal faulty.
+        let counts = outcome.is_err() || !self.ends.is_empty() || known.quarantine.is_watching();
+        if counts {
             self.ends.push(End {
                 terminal_id: event.swipe.terminal_id.to_string(),
                 registered: known.cache.terminal_version(event.terminal),

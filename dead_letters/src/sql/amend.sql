@@ -1,10 +1,20 @@
-WITH held AS (
-    SELECT d.dead_letter_id
+WITH locked AS (
+    SELECT d.dead_letter_id, d.state, d.log_partition, d.log_offset
     FROM dead_letter d
     WHERE d.dead_letter_id = $1
       AND d.version = $2
       AND (d.state = 'open' OR (d.state = 'replaying' AND d.lease_until < now()))
     FOR UPDATE OF d
+), unread AS (
+    -- A replay that no consumer has read yet: what has been read may be in Kafka, and come.
+    SELECT l.dead_letter_id, o.log_partition, o.log_offset
+    FROM outbox o JOIN locked l USING (log_partition, log_offset)
+    WHERE o.kind = 'replay' AND NOT o.taken AND l.state = 'replaying'
+    FOR UPDATE OF o
+), held AS (
+    SELECT l.dead_letter_id
+    FROM locked l
+    WHERE l.state = 'open' OR l.dead_letter_id IN (SELECT dead_letter_id FROM unread)
 ), amended AS (
     UPDATE dead_letter d
     SET state = 'open',
@@ -18,13 +28,12 @@ WITH held AS (
         amended_header_values = $6
     FROM held
     WHERE d.dead_letter_id = held.dead_letter_id AND d.version = $2
-    RETURNING d.dead_letter_id, d.log_partition, d.log_offset, d.version
+    RETURNING d.dead_letter_id, d.version
 ), noted AS (
     INSERT INTO dead_letter_action (dead_letter_id, actor, action, reason, version, detail)
     SELECT dead_letter_id, $7, $8, $9, version, $10 FROM amended
-), unsent AS (
-    -- A replay whose lease ran out, and which Kafka has not got yet: it is the old event.
-    DELETE FROM outbox o USING amended a
-    WHERE (o.log_partition, o.log_offset, o.kind) = (a.log_partition, a.log_offset, 'replay')
+), taken_back AS (
+    DELETE FROM outbox o USING unread u
+    WHERE (o.log_partition, o.log_offset, o.kind) = (u.log_partition, u.log_offset, 'replay')
 )
 SELECT version FROM amended

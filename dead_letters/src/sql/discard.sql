@@ -1,11 +1,21 @@
 WITH wanted AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS w (dead_letter_id, version)
-), held AS (
-    SELECT d.dead_letter_id, d.version
+), locked AS (
+    SELECT d.dead_letter_id, d.version, d.state, d.log_partition, d.log_offset
     FROM dead_letter d JOIN wanted USING (dead_letter_id, version)
     WHERE d.state = 'open' OR (d.state = 'replaying' AND d.lease_until < now())
     ORDER BY d.dead_letter_id
     FOR UPDATE OF d
+), unread AS (
+    -- Replays that no consumer has read yet: what has been read may be in Kafka, and come.
+    SELECT l.dead_letter_id, o.log_partition, o.log_offset
+    FROM outbox o JOIN locked l USING (log_partition, log_offset)
+    WHERE o.kind = 'replay' AND NOT o.taken AND l.state = 'replaying'
+    FOR UPDATE OF o
+), held AS (
+    SELECT l.dead_letter_id, l.version
+    FROM locked l
+    WHERE l.state = 'open' OR l.dead_letter_id IN (SELECT dead_letter_id FROM unread)
 ), given_up AS (
     UPDATE dead_letter d
     SET state = 'discarded',
@@ -15,13 +25,12 @@ WITH wanted AS (
         settled_at = clock_timestamp()
     FROM held
     WHERE d.dead_letter_id = held.dead_letter_id AND d.version = held.version
-    RETURNING d.dead_letter_id, d.log_partition, d.log_offset, d.version
+    RETURNING d.dead_letter_id, d.version
 ), noted AS (
     INSERT INTO dead_letter_action (dead_letter_id, actor, action, reason, version)
     SELECT dead_letter_id, $3, $4, $5, version FROM given_up
-), unsent AS (
-    -- A replay whose lease ran out, and which Kafka has not got yet, must not come after all.
-    DELETE FROM outbox o USING given_up g
-    WHERE (o.log_partition, o.log_offset, o.kind) = (g.log_partition, g.log_offset, 'replay')
+), taken_back AS (
+    DELETE FROM outbox o USING unread u
+    WHERE (o.log_partition, o.log_offset, o.kind) = (u.log_partition, u.log_offset, 'replay')
 )
 SELECT dead_letter_id FROM given_up

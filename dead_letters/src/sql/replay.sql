@@ -5,7 +5,11 @@ WITH wanted AS (
     -- Whoever waited here sees the version that the other left, and lets the letter go.
     SELECT d.dead_letter_id, d.version
     FROM dead_letter d JOIN wanted USING (dead_letter_id, version)
-    WHERE d.state = 'open' OR (d.state = 'replaying' AND d.lease_until < now())
+    WHERE (d.state = 'open' OR (d.state = 'replaying' AND d.lease_until < now()))
+      -- A topic would refuse it, for ever.
+      AND record_bytes(coalesce(d.amended_key, d.key), coalesce(d.amended_value, d.value),
+                       coalesce(d.amended_header_names, d.header_names),
+                       coalesce(d.amended_header_values, d.header_values)) <= $10
     ORDER BY d.dead_letter_id
     FOR UPDATE OF d
 ), begun AS (
@@ -27,9 +31,10 @@ WITH wanted AS (
     SELECT log_partition, log_offset, 'replay',
            -- Amended as a whole or not at all; the original may have no key or value.
            coalesce(amended_key, key), coalesce(amended_value, value),
-           kept.names || ARRAY[$4::bytea, $5::bytea],
+           kept.names || ARRAY[$4::bytea, $5::bytea, $9::bytea],
            kept.values || ARRAY[convert_to((replay_count + 1)::text, 'UTF8'),
-                                convert_to(dead_letter_id::text, 'UTF8')],
+                                convert_to(dead_letter_id::text, 'UTF8'),
+                                convert_to(version::text, 'UTF8')],
            clock_timestamp()
     FROM begun
     CROSS JOIN LATERAL (
@@ -38,15 +43,17 @@ WITH wanted AS (
         FROM unnest(coalesce(amended_header_names, header_names),
                     coalesce(amended_header_values, header_values))
              WITH ORDINALITY AS h (name, value, nth)
-        WHERE h.name <> $4 AND h.name <> $5
+        WHERE h.name <> $4 AND h.name <> $5 AND h.name <> $9
     ) AS kept
-    -- A lease that ran out while Kafka was away: what was left then was never published.
+    -- A lease that ran out while Kafka was away: if what was left then is published after all, it is
+    -- the same event.
     ON CONFLICT (log_partition, log_offset, kind) DO UPDATE
     SET key = excluded.key,
         value = excluded.value,
         header_names = excluded.header_names,
         header_values = excluded.header_values,
         since = excluded.since,
-        expires_at = NULL
+        expires_at = NULL,
+        taken = false
 )
 SELECT dead_letter_id FROM begun

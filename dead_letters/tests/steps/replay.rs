@@ -36,6 +36,7 @@ async fn the_original_bytes_are_left_to_publish_with_who_and_why() {
             ("odd", None),
             ("gatelog-replay", Some("1".to_owned())),
             ("gatelog-dlq-id", Some(letters[1].0.to_string())),
+            ("gatelog-dlq-version", Some("2".to_owned())),
         ];
         assert_eq!(headers(&sent), wanted.map(|(name, value)| (name.to_owned(), value)));
 
@@ -51,7 +52,7 @@ async fn the_original_bytes_are_left_to_publish_with_who_and_why() {
         replay(&client, &[(letters[1].0, 3)], &BY, LEASE).await.unwrap();
         let sent = client.query_one("SELECT * FROM outbox", &[]).await.unwrap();
         assert_eq!(headers(&sent)[2], ("gatelog-replay".to_owned(), Some("2".to_owned())));
-        assert_eq!(headers(&sent).len(), 4);
+        assert_eq!(headers(&sent).len(), 5);
     })
     .await;
 }
@@ -88,9 +89,9 @@ async fn amended_bytes_are_sent_instead_and_nothing_is_a_value_too() {
         assert_eq!(bytes(&sent[0], "key"), Some(b"card-2".into()));
         assert_eq!(bytes(&sent[0], "value"), Some(b"[]".into()));
         assert_eq!(headers(&sent[0])[0], ("ce_id".to_owned(), Some("2".to_owned())));
-        assert_eq!(headers(&sent[0]).len(), 3);
+        assert_eq!(headers(&sent[0]).len(), 4);
         assert_eq!((bytes(&sent[1], "key"), bytes(&sent[1], "value")), (None, None));
-        assert_eq!(headers(&sent[1]).len(), 2);
+        assert_eq!(headers(&sent[1]).len(), 3);
         client.batch_execute("UPDATE dead_letter SET lease_until = now()").await.unwrap();
         assert_eq!(edit(3).await, Some(4));
         assert_eq!(number(&client, "SELECT count(*) FROM outbox").await, 1);
@@ -169,8 +170,21 @@ async fn a_lease_that_ran_out_is_started_over_and_one_that_runs_is_not() {
             AND header_values[3] = '1'";
         assert_eq!(number(&client, again).await, 1);
 
-        // Given up, it takes along what was not sent yet.
-        client.batch_execute("UPDATE dead_letter SET lease_until = now()").await.unwrap();
+        // What a consumer has read will come: the letter waits for it.
+        client
+            .batch_execute(
+                "UPDATE dead_letter SET lease_until = now(); UPDATE outbox SET taken = true",
+            )
+            .await
+            .unwrap();
+        assert!(discard(&client, &[(id, 3)], &GIVE_UP).await.unwrap().is_empty());
+        let amended = Amended { key: vec![], value: vec![], headers: vec![] };
+        let by = By { action: Action::Edit, ..BY };
+        let detail = serde_json::json!({});
+        let edited = amend(&client, (id, 3), &amended, &by, &detail).await.unwrap();
+        assert_eq!(edited, None, "an edit beside what comes");
+        // Given up, it takes along what nobody has read yet.
+        client.batch_execute("UPDATE outbox SET taken = false").await.unwrap();
         assert_eq!(discard(&client, &[(id, 3)], &GIVE_UP).await.unwrap(), [id]);
         assert_eq!(number(&client, "SELECT count(*) FROM outbox").await, 0);
         for state in ["discarded", "resolved", "superseded"] {
@@ -179,6 +193,19 @@ async fn a_lease_that_ran_out_is_started_over_and_one_that_runs_is_not() {
             assert!(replay(&client, &[(id, 4)], &BY, Duration::ZERO).await.unwrap().is_empty());
             assert!(discard(&client, &[(id, 4)], &GIVE_UP).await.unwrap().is_empty());
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_topic_would_take_is_not_put_under_way() {
+    Database::with(|database| async move {
+        let client = database.connect().await;
+        let letters = unknown_terminal(&client, 2).await;
+        let large = "UPDATE dead_letter SET value = convert_to(repeat('x', 600 * 1024), 'UTF8')
+            WHERE log_offset = 0";
+        client.batch_execute(large).await.unwrap();
+        assert_eq!(replay(&client, &letters, &BY, LEASE).await.unwrap(), [letters[1].0]);
     })
     .await;
 }

@@ -1,10 +1,12 @@
 use registry::edit::{self, Retry, Tally, transact};
 use serde::Serialize;
+use serde_json::Value;
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use super::change::Change;
 use super::conflict::Clash;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::{Error, Verdict, operator, output};
 
@@ -20,30 +22,34 @@ pub struct Asked {
 #[derive(Serialize)]
 struct Done {
     changes: Vec<Change>,
-    optimistic_lock: Tally,
+    metrics: Value,
 }
 
 #[derive(Serialize)]
 struct Refused {
     conflict: Clash,
-    optimistic_lock: Tally,
+    metrics: Value,
 }
 
-/// Makes the edit in one transaction and prints what it did. `id` is what it is about, for the
-/// account of a conflict.
+/// Makes the edit in one transaction and prints what it did. `operation` is what it counts as, `id`
+/// what it is about, for the account of a conflict.
 pub(super) async fn run(
     settings: &Settings,
+    operation: &'static str,
     asked: Asked,
     id: &str,
     step: impl AsyncFn(&Transaction<'_>) -> Result<Vec<Change>, edit::Error>,
 ) -> Result<Verdict, Error> {
     let mut client = operator::session(&settings.postgres).await?;
     let retry = if asked.if_version.is_some() { Retry::never() } else { Retry::default() };
-    let mut optimistic_lock = Tally::default();
-    match transact(&mut client, retry, &mut optimistic_lock, step).await {
+    let (metrics, mut tally) = (Metrics::new()?, Tally::default());
+    let end = transact(&mut client, retry, &mut tally, step).await;
+    metrics.edited(operation, tally);
+    metrics.leave(settings.metrics.file.as_deref());
+    match end {
         Ok(changes) => {
             if asked.json {
-                output::print_json(&Done { changes, optimistic_lock })?;
+                output::print_json(&Done { changes, metrics: metrics.values() })?;
             } else {
                 let lines: Vec<String> = changes.iter().map(Change::render).collect();
                 output::print(&lines.concat())?;
@@ -54,7 +60,7 @@ pub(super) async fn run(
             let conflict = Clash::load(&client, conflict, id).await?;
             let text = conflict.render();
             if asked.json {
-                output::print_json(&Refused { conflict, optimistic_lock })?;
+                output::print_json(&Refused { conflict, metrics: metrics.values() })?;
             }
             Err(Error::Conflict(text))
         }

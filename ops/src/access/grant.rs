@@ -45,7 +45,7 @@ pub enum Revoke {
 /// # Errors
 /// A card, zone or schedule that is not there, a conflict, or Postgres' own.
 pub async fn grant(settings: &Settings, grant: &Grant, asked: Asked) -> Result<Verdict, Error> {
-    run(settings, asked, &grant.card_id, async |transaction| {
+    run(settings, "grant", asked, &grant.card_id, async |transaction| {
         must_exist(transaction, grant).await?;
         let mut changes: Vec<_> = register(transaction, grant).await?.into_iter().collect();
         let before: Option<UserAccess> = edit::find(transaction, &grant.card_id).await?;
@@ -73,7 +73,7 @@ pub async fn revoke(
     revoke: &Revoke,
     asked: Asked,
 ) -> Result<Verdict, Error> {
-    run(settings, asked, card_id, async |transaction| {
+    run(settings, "revoke", asked, card_id, async |transaction| {
         if edit::find::<Card>(transaction, card_id).await?.is_none() {
             return Err(edit::Error::Refused(NO_SUCH_CARD.into()));
         }

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use registry::edit::Tally;
 use registry::import::{self, AccessFile, Report, Run};
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::metrics::Metrics;
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{Error, Verdict, connect};
@@ -26,6 +29,7 @@ struct Answer {
     dry_run: bool,
     #[serde(flatten)]
     report: Report,
+    metrics: Value,
 }
 
 /// Imports `file`, by default in the format that its name says, and prints what changed.
@@ -41,10 +45,16 @@ pub async fn run(
 ) -> Result<Verdict, Error> {
     let access = read(file, format)?;
     let mut client = connect::postgres(&settings.postgres).await?;
-    let report = import::apply(&mut client, &access, run).await?;
+    let (metrics, mut tally) = (Metrics::new()?, Tally::default());
+    let end = import::apply_counted(&mut client, &access, run, &mut tally).await;
+    if run == Run::Apply {
+        metrics.edited("import", tally);
+        metrics.leave(settings.metrics.file.as_deref());
+    }
+    let report = end?;
     if json {
         let dry_run = run == Run::Dry;
-        output::print_json(&Answer { dry_run, report })?;
+        output::print_json(&Answer { dry_run, report, metrics: metrics.values() })?;
     } else {
         output::print(&render(&report, run))?;
     }

@@ -25,7 +25,7 @@ pub async fn set(
     asked: Asked,
 ) -> Result<Verdict, Error> {
     let wanted = read(schedule_id, file)?;
-    run(settings, asked, schedule_id, async |transaction| {
+    run(settings, "set_schedule", asked, schedule_id, async |transaction| {
         let before: Option<Schedule> = edit::find(transaction, schedule_id).await?;
         let version = before.as_ref().map_or(0, |before| before.version);
         let after = Schedule { version, ..wanted.clone() };
@@ -43,7 +43,7 @@ pub async fn delete(
     schedule_id: &str,
     asked: Asked,
 ) -> Result<Verdict, Error> {
-    run(settings, asked, schedule_id, async |transaction| {
+    run(settings, "delete_schedule", asked, schedule_id, async |transaction| {
         let found: Option<Schedule> = edit::find(transaction, schedule_id).await?;
         let mut found = found.ok_or_else(|| edit::Error::Refused(no_such(schedule_id).into()))?;
         found.version = asked.if_version.unwrap_or(found.version);

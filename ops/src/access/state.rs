@@ -19,7 +19,7 @@ pub async fn set(
     state: CardState,
     asked: Asked,
 ) -> Result<Verdict, Error> {
-    run(settings, asked, card_id, async |transaction| {
+    run(settings, "set_card_state", asked, card_id, async |transaction| {
         let before: Option<Card> = edit::find(transaction, card_id).await?;
         let Some(before) = before else {
             return Err(edit::Error::Refused(NO_SUCH_CARD.into()));

@@ -30,7 +30,7 @@ pub async fn set(
     place: &Place,
     asked: Asked,
 ) -> Result<Verdict, Error> {
-    run(settings, asked, terminal_id, async |transaction| {
+    run(settings, "set_terminal", asked, terminal_id, async |transaction| {
         if let Some(zone_id) = &place.zone_id
             && edit::find::<Zone>(transaction, zone_id).await?.is_none()
         {
@@ -66,7 +66,7 @@ pub async fn delete(
     terminal_id: &str,
     asked: Asked,
 ) -> Result<Verdict, Error> {
-    run(settings, asked, terminal_id, async |transaction| {
+    run(settings, "delete_terminal", asked, terminal_id, async |transaction| {
         let found: Option<Terminal> = edit::find(transaction, terminal_id).await?;
         let mut found = found.ok_or_else(|| edit::Error::Refused(no_such(terminal_id).into()))?;
         found.version = asked.if_version.unwrap_or(found.version);

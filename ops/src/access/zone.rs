@@ -11,6 +11,9 @@ use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{Error, Verdict, connect};
 
+/// What a change of rules counts as in the metrics.
+const SET: &str = "set_zone";
+
 /// What to change in a zone. What is not said stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
@@ -54,10 +57,11 @@ pub async fn set(
 ) -> Result<Verdict, Error> {
     match which {
         Which::All => {
-            run(settings, asked, "", async |transaction| set_all(transaction, rules).await).await
+            let set = async |transaction: &Transaction<'_>| set_all(transaction, rules).await;
+            run(settings, SET, asked, "", set).await
         }
         Which::One { zone_id, new } => {
-            run(settings, asked, zone_id, async |transaction| {
+            run(settings, SET, asked, zone_id, async |transaction| {
                 let before: Option<Zone> = edit::find(transaction, zone_id).await?;
                 if before.is_none() && !new {
                     return Err(edit::Error::Refused(no_such(zone_id).into()));

@@ -18,9 +18,21 @@ use crate::{Error, Verdict, verify};
 use shared::{Schedule, Terminal, Zone};
 
 /// Who may go where.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Args)]
 #[command(after_help = help::ACCESS, after_long_help = help::ACCESS)]
-pub enum Access {
+pub struct Access {
+    /// Add what edits meet (optimistic_lock_…) to this file, in Prometheus' text format, for
+    /// node_exporter's textfile collector [default: metrics.file of the configuration]
+    #[arg(long, global = true, value_name = "FILE.prom")]
+    pub metrics: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
     /// A card: state, validity, zones, schedule, versions, and where it is
     #[command(after_help = help::SHOW, after_long_help = help::SHOW)]
     Show(Card),
@@ -196,39 +208,39 @@ pub struct Import {
 
 /// Does what `command` says.
 pub(super) async fn run(
-    command: Access,
+    command: Command,
     settings: &Settings,
     json: bool,
 ) -> Result<Verdict, Error> {
     match command {
-        Access::Show(args) => show::run(settings, &args.card, json).await,
-        Access::Grant(args) => {
+        Command::Show(args) => show::run(settings, &args.card, json).await,
+        Command::Grant(args) => {
             let asked = args.if_version.asked(json);
             grant::grant(settings, &args.grant(), asked).await
         }
-        Access::Revoke(args) => {
+        Command::Revoke(args) => {
             let what = if args.all { grant::Revoke::All } else { grant::Revoke::Zones(args.zones) };
             grant::revoke(settings, &args.card, &what, args.if_version.asked(json)).await
         }
-        Access::Block(args) => {
+        Command::Block(args) => {
             let asked = args.if_version.asked(json);
             state::set(settings, &args.card, args.state.into(), asked).await
         }
-        Access::Enable(args) => {
+        Command::Enable(args) => {
             let asked = args.if_version.asked(json);
             state::set(settings, &args.card, CardState::Enabled, asked).await
         }
-        Access::Schedule(command) => shared::schedule(command, settings, json).await,
-        Access::Zone(command) => shared::zone(command, settings, json).await,
-        Access::Terminal(command) => shared::terminal(command, settings, json).await,
-        Access::Why(args) => {
+        Command::Schedule(command) => shared::schedule(command, settings, json).await,
+        Command::Zone(command) => shared::zone(command, settings, json).await,
+        Command::Terminal(command) => shared::terminal(command, settings, json).await,
+        Command::Why(args) => {
             let Why { card, terminal, at, direction, exit_code } = args;
             let question =
                 why::Question { card_id: card, terminal_id: terminal, at, direction, exit_code };
             why::run(settings, &question, json).await
         }
-        Access::History(args) => history::run(settings, &args.card, json).await,
-        Access::Import(args) => {
+        Command::History(args) => history::run(settings, &args.card, json).await,
+        Command::Import(args) => {
             let run = if args.dry_run { Run::Dry } else { Run::Apply };
             import::run(settings, &args.file, args.format, run, json).await
         }

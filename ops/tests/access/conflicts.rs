@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::site::Site;
+use crate::site::{Site, metrics};
 
 #[tokio::test]
 async fn a_conflict_shows_both_versions_and_exits_with_4() {
@@ -25,7 +25,7 @@ async fn a_conflict_shows_both_versions_and_exits_with_4() {
                     "expected": { "zones": ["hall"], "schedule_id": null, "version": 1 },
                     "found": { "zones": ["hall", "lab"], "schedule_id": null, "version": 2 }
                 },
-                "optimistic_lock": { "failures": 1, "retries": 0 }
+                "metrics": metrics("revoke", 1, 0)
             })
         );
         site.do_it("revoke a hall --if-version 2");
@@ -77,7 +77,7 @@ async fn what_changed_while_the_edit_waited_is_read_again() {
         let done = grant.await.unwrap();
         assert_eq!(done.code, 0, "{done:?}");
         let done: serde_json::Value = serde_json::from_str(&done.out).unwrap();
-        assert_eq!(done["optimistic_lock"], json!({ "failures": 1, "retries": 1 }));
+        assert_eq!(done["metrics"], metrics("grant", 1, 1));
         assert_eq!(done["changes"][0]["after"]["zones"], json!(["hall", "lab", "roof"]));
 
         // With a version that was seen, it is the end of it.
@@ -107,6 +107,51 @@ async fn grants_of_many_at_once_all_take_effect() {
         let shown = site.json("show a");
         assert_eq!(shown["user_access"]["zones"], json!(["hall", "z0", "z1", "z2", "z3"]));
         assert_eq!(shown["user_access"]["version"], 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn conflicts_and_retries_are_counted_in_a_file_from_run_to_run() {
+    Site::with(async |site| {
+        let file = site.file("gatelog.prom", "");
+        let with = [("GATELOG_OPS_METRICS__FILE", file.as_str())];
+        let mut other = site.connect().await;
+        let open = other.transaction().await.unwrap();
+        open.batch_execute("UPDATE user_access SET zones = '{hall,roof}'").await.unwrap();
+        let grant = site.start(&format!("grant a lab --metrics {file}"));
+        site.until_blocked().await;
+        open.commit().await.unwrap();
+        assert_eq!(grant.await.unwrap().code, 0);
+        assert_eq!(site.run_with("revoke a hall --if-version 1", &with).code, 4);
+        assert_eq!(site.run_with("grant a hall", &with).code, 0);
+        // It reads only.
+        assert_eq!(site.run_with("show a", &with).code, 0);
+
+        let text = std::fs::read_to_string(&file).unwrap();
+        for line in [
+            "optimistic_lock_failure_total{operation=\"grant\",reason=\"version_mismatch\"} 1",
+            "optimistic_lock_failure_total{operation=\"revoke\",reason=\"version_mismatch\"} 1",
+            "optimistic_lock_failure_rate{operation=\"grant\"} 0",
+            "optimistic_lock_retry_count_bucket{operation=\"grant\",le=\"0\"} 1",
+            "optimistic_lock_retry_count_count{operation=\"grant\"} 2",
+            "optimistic_lock_retry_count_sum{operation=\"grant\"} 1",
+            "optimistic_lock_retry_count_count{operation=\"revoke\"} 1",
+            "optimistic_lock_retry_count_sum{operation=\"revoke\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_the_metrics_cannot_be_written_the_edit_is_made_all_the_same() {
+    Site::with(async |site| {
+        let done = site.run("grant a lab --metrics /nowhere/gatelog.prom");
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.err.contains("metrics were not written to /nowhere/gatelog.prom"), "{done:?}");
+        assert_eq!(site.json("show a")["user_access"]["zones"], json!(["hall", "lab"]));
     })
     .await;
 }

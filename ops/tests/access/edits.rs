@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::site::Site;
+use crate::site::{Site, metrics};
 
 const OFFICE: &str = r#"{ "time_zone": "Europe/Berlin", "weekly":
     [{ "days": ["mon", "tue"], "from": "07:00", "until": "19:00" }],
@@ -62,7 +62,7 @@ async fn a_new_card_is_registered_only_if_that_was_said() {
         let done = site.json("grant b lab --new");
         assert_eq!(done["changes"][0]["outcome"], "added");
         assert_eq!(done["changes"][1]["after"]["zones"], json!(["lab"]));
-        assert_eq!(done["optimistic_lock"], json!({ "failures": 0, "retries": 0 }));
+        assert_eq!(done["metrics"], metrics("grant", 0, 0));
         for (line, wanted) in [
             ("grant a roof", "no such zone \"roof\"; `gatelog access zone list`"),
             ("grant a --schedule s", "no such schedule \"s\""),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
@@ -108,6 +108,18 @@ impl Site {
         let patience = std::time::Duration::from_secs(30);
         tokio::time::timeout(patience, wait).await.expect("nobody waits for a lock");
     }
+}
+
+/// What one edit says of its optimistic updates, for programs.
+pub(crate) fn metrics(operation: &str, failures: u32, retries: u32) -> Value {
+    json!({
+        "optimistic_lock_failure_rate":
+            [{ "operation": operation, "value": f64::from(failures) }],
+        "optimistic_lock_failure_total":
+            [{ "operation": operation, "reason": "version_mismatch", "value": failures }],
+        "optimistic_lock_retry_count":
+            [{ "operation": operation, "count": 1, "sum": f64::from(retries) }],
+    })
 }
 
 fn run(url: &str, line: &str, variables: &[(&str, &str)]) -> Outcome {

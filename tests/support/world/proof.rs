@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::World;
+use super::{Commands, World};
 use crate::database::{Outcomes, Totals};
 use crate::{eventually, variable};
 
@@ -17,14 +16,16 @@ impl World {
     /// # Errors
     /// It can't be started.
     pub async fn gatelog(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
+        self.commands()?.run(arguments).await
+    }
+
+    /// `gatelog` in this world, for who has nothing else of it.
+    ///
+    /// # Errors
+    /// `GATELOG_BIN_DIR` is not set.
+    pub fn commands(&self) -> Result<Commands> {
         let path = PathBuf::from(variable("GATELOG_BIN_DIR")?).join("gatelog");
-        let mut command = Command::new(&path);
-        command.args(arguments).envs(self.environment());
-        let output = tokio::task::spawn_blocking(move || command.output())
-            .await?
-            .with_context(|| format!("running {}", path.display()))?;
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
+        Ok(Commands { path, environment: self.environment() })
     }
 
     /// Runs `gatelog verify --json`; its exit code and report.

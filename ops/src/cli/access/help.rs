@@ -4,12 +4,18 @@ pub(super) const ACCESS: &str = "\
 Every edit is one transaction; from its commit on every door decides by it, and the history keeps
 what was before. Cards, permissions, zones, terminals and schedules have versions of their own.
 
+Edits that met a newer version than they stood on are counted: optimistic_lock_failure_total,
+optimistic_lock_failure_rate and optimistic_lock_retry_count, by operation (grant, revoke,
+set_card_state, set_zone, …), under `metrics` with --json and in the file of --metrics, or of
+GATELOG_OPS_METRICS__FILE. Counters go on from run to run there.
+
 Examples:
   gatelog access grant 4711 lab hall --schedule office --until 2027-01-01 --new
   gatelog access block 4711 --state stolen
   gatelog access zone set --all --mode deny_all
   gatelog access why 4711 door-7 --at 2026-05-03T08:00:00+02:00
-  gatelog access history 4711";
+  gatelog access history 4711
+  gatelog access revoke 4711 lab --metrics /var/lib/node_exporter/gatelog.prom";
 
 pub(super) const SHOW: &str = "\
 card_state, where it was last, is known only of zones with anti-passback or lockout. The version of
