@@ -46,7 +46,7 @@ const SHOWN: [&str; 9] = [
     "local_decision",
 ];
 /// Headers that belong to the event as it was, or to an earlier replay of it.
-const DROPPED: [&str; 9] = [
+const DROPPED: [&str; 10] = [
     headers::SPEC_VERSION,
     headers::ID,
     headers::SOURCE,
@@ -56,6 +56,7 @@ const DROPPED: [&str; 9] = [
     headers::DEADLINE,
     headers::REPLAY,
     headers::dlq::ID,
+    headers::dlq::VERSION,
 ];
 
 /// What an edit starts from.
@@ -259,7 +260,13 @@ mod tests {
     fn an_edit_is_a_new_event_that_says_what_it_amends() {
         let letter = letter(
             SWIPE.as_bytes(),
-            &[("ce_id", "old"), ("traceparent", "00-1"), ("gatelog-replay", "2"), ("x", "y")],
+            &[
+                ("ce_id", "old"),
+                ("traceparent", "00-1"),
+                ("gatelog-replay", "2"),
+                ("gatelog-dlq-version", "3"),
+                ("x", "y"),
+            ],
         );
         let Start { mut fields, guessed } = start(&letter);
         assert!(!guessed);

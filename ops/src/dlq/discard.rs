@@ -1,5 +1,7 @@
 //! `gatelog dlq discard`: letters that are given up for good.
 
+use std::collections::BTreeMap;
+
 use dead_letters::{Action, By};
 use serde::Serialize;
 use tokio_postgres::Client;
@@ -101,7 +103,16 @@ async fn discard(client: &Client, lines: &mut [Line], reason: &str) -> Result<()
         let done = dead_letters::discard(client, &wanted, &by).await?;
         let lost =
             |line: &&mut Line| line.end == End::Discarded && !done.contains(&line.dead_letter_id);
-        chunk.iter_mut().filter(lost).for_each(|line| line.end = End::Overtaken);
+        let lost: Vec<&mut Line> = chunk.iter_mut().filter(lost).collect();
+        // Either somebody changed it, or its replay has been read by a consumer and may come yet.
+        let ids: Vec<Uuid> = lost.iter().map(|line| line.dead_letter_id).collect();
+        let sql = "SELECT dead_letter_id, version FROM dead_letter WHERE dead_letter_id = ANY ($1)";
+        let now = client.query(sql, &[&ids]).await?;
+        let now: BTreeMap<Uuid, i64> = now.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for line in lost {
+            let is_same = now.get(&line.dead_letter_id) == Some(&line.version);
+            line.end = if is_same { End::UnderWay } else { End::Overtaken };
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! How a replay of a letter would go, as far as that can be known.
 
+use dead_letters::REPLAY_BYTES_MAX;
 use futures::TryStreamExt;
 use registry::Timestamptz;
 use serde::Serialize;
@@ -43,6 +44,9 @@ pub(super) struct Planned {
     pub(super) why: Option<String>,
     #[serde(skip)]
     amended: bool,
+    /// No topic would take it: not even by force.
+    #[serde(skip)]
+    pub(super) too_large: bool,
     #[serde(skip)]
     under_way: bool,
     /// What a replay sends: of an edited letter, the event that was made of it.
@@ -83,6 +87,7 @@ impl Plan {
         let one_more = i64::from(limit) + 1;
         let mut parameters = chosen.list();
         parameters.push(&one_more);
+        parameters.push(&REPLAY_BYTES_MAX);
         // One row in memory at a time: each may have an edited event.
         let rows = client.query_raw(PROSPECT, parameters).await?;
         let mut rows = std::pin::pin!(rows);
@@ -164,6 +169,7 @@ impl Planned {
             prospect: Prospect::Replayed,
             why: None,
             amended: amended.is_some(),
+            too_large: row.get("too_large"),
             under_way: row.get("under_way"),
             sends,
         }
@@ -188,6 +194,11 @@ impl Planned {
     /// Why it would fail, once more or for another reason. An edited letter is judged by the event
     /// that was made of it: what was wrong with the original says nothing of that.
     fn stands_against(&self, stands: Option<Stands>) -> Option<String> {
+        if self.too_large {
+            return Some(
+                "it is too large to be published once more: edit or discard it".to_owned(),
+            );
+        }
         let same_bytes = matches!(self.cause.as_str(), "undecodable" | "oversize" | "wrong_key");
         if same_bytes && !self.amended {
             return Some("the same bytes would fail again: edit or discard it".to_owned());

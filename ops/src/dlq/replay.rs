@@ -68,7 +68,7 @@ pub async fn run(
     if let Run::Apply { reason } = run {
         let goes = |letter: &&Planned| match letter.prospect {
             Prospect::Replayed | Prospect::Superseded => true,
-            Prospect::Pointless => options.force,
+            Prospect::Pointless => options.force && !letter.too_large,
             Prospect::UnderWay | Prospect::Settled => false,
         };
         let seen = |letter: &Planned| Seen {

@@ -80,3 +80,20 @@ async fn what_is_pointless_is_sent_by_force_alone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_no_topic_takes_is_not_sent_even_by_force() {
+    Site::with(async |site| {
+        site.letter(&Letter::undecodable(0, &vec![b'x'; 600_000])).await;
+        for force in [&[][..], &["--force"]] {
+            let words = [&["replay", "--all", "--wait", "0"], force].concat();
+            let report = site.apply_json(&words, 1);
+            assert_eq!(report["outcomes"], json!({}), "{report}");
+            assert!(
+                report["letters"][0]["why"].as_str().unwrap().contains("too large"),
+                "{report}"
+            );
+        }
+    })
+    .await;
+}

@@ -70,7 +70,7 @@ order in which the letters were given up. How each would go:
   superseded          the same event is a row, or a collision, already; a replay settles the letter
   pointless           its terminal is not registered, its time is out of range, or the same bytes
                       would fail again: left alone unless --force is given. An edited letter is
-                      judged by what it was edited to
+                      judged by what it was edited to. What is too large for the log is never sent
   already under way   an earlier replay is not 60 s old; left alone
   settled             it has come to its end; left alone
 
@@ -148,7 +148,8 @@ operators did is not in the topic: a letter whose event has become a row since c
 superseded, a replay that failed as merged, and all others as open, be they discarded or edited
 before. For that reason none of them is replayed by itself: look at them, then `replay`. Nor does this
 come back: what operators did and made of letters, when the original was published, the SQLSTATE of a
-refused row, and original headers where they had more than 64 KiB.
+refused row, and original headers where they had more than 64 KiB. A letter whose key or value was too
+long for the topic is skipped: `gatelog offsets reset` has the log read again, which makes it anew.
 
 Exit code 1 if a record was skipped.
 
