@@ -146,7 +146,6 @@ impl Gateway {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
 
     use ::settings::{load_from, print};
 

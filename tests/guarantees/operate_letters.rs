@@ -14,7 +14,7 @@ async fn json(world: &World, arguments: &[&str], code: i32) -> Result<Value> {
 }
 
 async fn states(world: &World) -> Result<Vec<String>> {
-    let sql = "SELECT state FROM dead_letter ORDER BY created_at, log_offset";
+    let sql = "SELECT state FROM dead_letter ORDER BY log_offset";
     Ok(world.db.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 

@@ -113,9 +113,9 @@ impl Letter {
         row.as_ref().map(Self::of).ok_or_else(gone)
     }
 
-    /// Bytes of its records, about: what it takes in memory.
+    /// Bytes that it takes in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        self.original.bytes() + self.amended.as_ref().map_or(0, Record::bytes)
+        size_of::<Self>() + self.original.bytes() + self.amended.as_ref().map_or(0, Record::bytes)
     }
 
     /// What a replay of it sends, headers of replays aside.

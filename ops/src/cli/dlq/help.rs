@@ -119,8 +119,9 @@ Examples:
 
 pub(super) const EXPORT: &str = "\
 Letters of all states, unless --state says which. Bytes are base64, and beside it text where they
-are UTF-8. Nobody but you can read the file; delete it when you are through. It is FILE.part until it
-is whole, and never takes the place of another. What was done to the letters is not in it.
+are UTF-8 and 64 KiB at most. Nobody but you can read the file; delete it when you are through. It is
+FILE.part until it is whole, and never takes the place of another. What was done to the letters is not
+in it.
 
 Examples:
   gatelog dlq export letters.ndjson
