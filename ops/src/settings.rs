@@ -146,7 +146,6 @@ impl Gateway {
 
 #[cfg(test)]
 mod tests {
-
     use ::settings::{load_from, print};
 
     use super::*;
