@@ -2,10 +2,15 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use uuid::Uuid;
 
-use crate::site::{APPLY, Letter, Outcome, Site};
+use crate::site::{APPLY, Letter, Outcome, Site, end};
 
 /// Runs the edit with a shell script for an editor, which gets the file as `$2` and one argument before.
 fn edit(site: &Site, id: &str, script: &str, more: &[&str]) -> Outcome {
@@ -14,6 +19,32 @@ fn edit(site: &Site, id: &str, script: &str, more: &[&str]) -> Outcome {
     let gatelog = env!("CARGO_BIN_EXE_gatelog");
     let words = [&["edit", id], more].concat();
     site.run_with(&words, &[("EDITOR", editor.as_str()), ("GATELOG", gatelog), ("ID", id)])
+}
+
+/// The same with a statement that is run while the editor is open.
+async fn edit_while(site: &Site, id: &str, script: &str, statement: &str) -> Outcome {
+    let fifo = |name: &str| {
+        let path = site.directory.join(format!("{name}-{}", Uuid::new_v4()));
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    };
+    let (open, go_on) = (fifo("open"), fifo("go-on"));
+    // Open at both ends, so that nobody waits for the other to open it.
+    let mut options = pipe::OpenOptions::new();
+    let options = options.read_write(true);
+    let mut is_open = options.open_receiver(&open).unwrap();
+    let mut may_go_on = options.open_sender(&go_on).unwrap();
+    let (open, go_on) = (open.display(), go_on.display());
+    let script = site.file("editor.sh", format!("{script}; echo > {open}; read on < {go_on}"));
+    let editor = format!("sh {script} 'an argument'");
+    let words = [&["edit", id], &APPLY[..]].concat();
+    let child = site.command(&words).env("EDITOR", editor).spawn().unwrap();
+    let ended = tokio::task::spawn_blocking(move || end(child));
+    let opened = tokio::time::timeout(Duration::from_secs(60), is_open.read_u8()).await;
+    opened.expect("the editor is not opened").unwrap();
+    site.client.batch_execute(statement).await.unwrap();
+    may_go_on.write_all(b"\n").await.unwrap();
+    ended.await.unwrap()
 }
 
 /// Files that are left.
@@ -98,20 +129,14 @@ async fn what_cannot_be_stored_stays_in_a_file() {
 async fn a_connection_that_goes_meanwhile_is_made_again() {
     Site::with(async |site| {
         let id = site.letter(&Letter::default()).await.to_string();
-        let url = site.psql();
-        let cut = format!(
-            "{PUT_RIGHT} && psql -q '{url}' -c \"SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = current_database() AND application_name = 'gatelog'\" > /dev/null"
-        );
-        let done = edit(site, &id, &cut, &APPLY);
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND application_name = 'gatelog'";
+        let done = edit_while(site, &id, PUT_RIGHT, cut).await;
         assert_eq!(done.code, 0, "{done:?}");
         assert!(left(site).is_empty());
 
-        let away = format!(
-            "sed -i s/door-1/door-2/ \"$2\" && psql -q '{url}' \
-             -c 'ALTER TABLE dead_letter RENAME TO elsewhere' > /dev/null"
-        );
-        let failed = edit(site, &id, &away, &APPLY);
+        let away = "ALTER TABLE dead_letter RENAME TO elsewhere";
+        let failed = edit_while(site, &id, "sed -i s/door-1/door-2/ \"$2\"", away).await;
         assert_eq!(failed.code, 3, "{failed:?}");
         let file = kept(site, &failed);
         site.client.batch_execute("ALTER TABLE elsewhere RENAME TO dead_letter").await.unwrap();

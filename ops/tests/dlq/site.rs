@@ -194,11 +194,6 @@ impl Site {
         command
     }
 
-    /// What `psql` connects with.
-    pub(crate) fn psql(&self) -> &str {
-        &self.url
-    }
-
     /// Where the command's temporary files go.
     pub(crate) fn temporary(&self) -> PathBuf {
         let directory = self.directory.join("tmp");
