@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use registry::Slot;
-use resilience::Backoff;
+use resilience::{Backoff, share};
 use schemas::{Millis, headers};
 use serde::{Deserialize, Serialize};
 
@@ -139,8 +139,14 @@ impl Lanes {
     ) -> NotYet {
         let tries = before.map_or(0, |wait| wait.tries) + 1;
         let partition = record.claim().partition;
-        let has_time = deadline(record).is_none_or(|deadline| now < deadline);
-        let may_wait = has_time
+        // A try takes the time until the next one: a shrinking part of what the lane and the event
+        // have left.
+        let opened_at = self.of.get(&card).map_or(now, |lane| lane.wait.opened_at);
+        let lane_end = opened_at.unix_ms().saturating_add(open_ms_max(limits));
+        let end = deadline(record).map_or(lane_end, |at| at.unix_ms().min(lane_end));
+        let left_ms = u64::try_from(end.saturating_sub(now.unix_ms())).unwrap_or_default();
+        let share = share(Duration::from_millis(left_ms), tries);
+        let may_wait = share.is_some()
             && match self.of.get(&card) {
                 Some(lane) => !lane.is_over,
                 None => {
@@ -151,7 +157,8 @@ impl Lanes {
         if !may_wait {
             return NotYet::GiveUp { tries };
         }
-        let delay_ms = limits.retry.delay(tries, &mut rand::rng()).as_millis() as i64;
+        let delay = limits.retry.delay(tries, &mut rand::rng());
+        let delay_ms = delay.min(share.unwrap_or_default()).as_millis() as i64;
         let next_try_at = Millis::from_unix_ms(now.unix_ms().saturating_add(delay_ms));
         let lane = self.of.entry(card).or_insert_with(|| {
             *self.open.entry(partition).or_default() += 1;
@@ -247,6 +254,30 @@ mod tests {
         assert_eq!(fate(record(Some("1970-01-01T00:00:01Z")), true, &limits), give_up);
         assert_ne!(fate(record(Some("1970-01-01T00:00:02Z")), true, &limits), give_up);
         assert_eq!(fate(record(None), true, &Limits { lanes_max: 0, ..limits }), give_up);
+    }
+
+    #[test]
+    fn a_try_has_a_shrinking_share_of_what_is_left_and_none_starts_with_too_little() {
+        let slow = Backoff { base_ms: 2_000, cap_ms: 2_000 };
+        let limits = Limits { open_ms_max: 2_000, retry: slow, ..Limits::default() };
+        let wait = |tries, now: i64, deadline| {
+            let before = Wait { opened_at: at(10_000), tries, next_try_at: at(now) };
+            let mut lanes = waiting(before, 1, at(now), &limits);
+            lanes.not_yet(cards()[0], &record(deadline), Some(before), || false, at(now), &limits)
+        };
+        for (tries, now, share_ms) in [(0, 10_000, 1_000), (1, 11_000, 250), (2, 11_200, 100)] {
+            for _ in 0..20 {
+                let NotYet::Wait(wait) = wait(tries, now, None) else { panic!("after {tries}") };
+                let took = wait.next_try_at.unix_ms() - now;
+                assert!(took <= share_ms, "try {} took {took} of {share_ms}", wait.tries);
+            }
+        }
+        assert_eq!(wait(3, 11_901, None), NotYet::GiveUp { tries: 4 }, "99 ms are too few");
+        let deadline = Some("1970-01-01T00:00:10.400Z");
+        assert!(
+            matches!(wait(0, 10_300, deadline), NotYet::Wait(w) if w.next_try_at <= at(10_400))
+        );
+        assert_eq!(wait(0, 10_301, deadline), NotYet::GiveUp { tries: 1 });
     }
 
     #[test]

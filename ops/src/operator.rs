@@ -42,7 +42,14 @@ pub(crate) async fn session(settings: &Postgres) -> Result<Client, Error> {
     client.batch_execute(limits).await?;
     // Where the server's system cannot do this, it notices later.
     drop(client.batch_execute("SET client_connection_check_interval = '500ms'").await);
+    introduce(&client).await?;
     Ok(client)
+}
+
+/// Says who is at work: the history of permissions has it from the session (migration 13).
+pub(crate) async fn introduce(client: &Client) -> Result<(), Error> {
+    client.execute("SELECT set_config('gatelog.actor', $1, false)", &[&os_user()]).await?;
+    Ok(())
 }
 
 /// Waits until no other operator's command is at work, and keeps others out while the session lives.

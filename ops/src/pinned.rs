@@ -39,6 +39,11 @@ impl Pinned {
         }
     }
 
+    /// Partitions that the log has.
+    pub(crate) fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
     /// Holds the settings, and the log that Kafka has under that name, against it.
     ///
     /// # Errors

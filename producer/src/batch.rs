@@ -127,6 +127,7 @@ impl<'g> Upload<'g> {
     async fn take(&mut self, number: usize, line: &[u8]) {
         let (event_id, outcome) = match read(line, self.received_at, self.traceparent) {
             Ok(event) => {
+                let event = event.due_within(self.gateway.live_ms);
                 let event_id = event.swipe().event_id;
                 (Some(event_id), self.queue(number, &event).await)
             }

@@ -1,5 +1,5 @@
 use rdkafka::message::{Header, OwnedHeaders};
-use schemas::{EVENT_BYTES_MAX, Invalid, Swipe, headers};
+use schemas::{EVENT_BYTES_MAX, Invalid, Millis, Mode, Swipe, headers};
 
 /// Room for the usual value, so that encoding does not grow its buffer.
 const VALUE_BYTES_USUAL: usize = 384;
@@ -10,6 +10,7 @@ pub struct Event<'a> {
     swipe: Swipe<'a>,
     value: Vec<u8>,
     traceparent: &'a str,
+    deadline: Option<Millis>,
 }
 
 impl<'a> Event<'a> {
@@ -26,7 +27,21 @@ impl<'a> Event<'a> {
                 format!("has {} bytes in the log, may have {EVENT_BYTES_MAX}", value.len());
             return Err(Invalid::new("$", problem));
         }
-        Ok(Self { swipe, value, traceparent })
+        Ok(Self { swipe, value, traceparent, deadline: None })
+    }
+
+    /// Says from when on nobody waits for it any more: so long after it was read, where it was read
+    /// at a terminal that is connected. History can wait.
+    #[must_use]
+    pub fn due_within(self, live_ms: u64) -> Self {
+        let Swipe { mode, age_ms, received_at, .. } = &self.swipe;
+        let (live_ms, age_ms) =
+            (i64::try_from(live_ms).ok(), age_ms.and_then(|ms| ms.try_into().ok()));
+        let deadline = (*mode == Mode::Online).then_some(()).and_then(|()| {
+            let read_at = received_at.unix_ms().checked_sub(age_ms?)?;
+            Some(Millis::from_unix_ms(read_at.checked_add(live_ms?)?))
+        });
+        Self { deadline, ..self }
     }
 
     /// What the event says.
@@ -44,7 +59,7 @@ impl<'a> Event<'a> {
         &self.value
     }
 
-    /// The record's headers: CloudEvents 1.0 in binary mode, and the trace.
+    /// The record's headers: CloudEvents 1.0 in binary mode, the trace, and the deadline.
     pub fn headers(&self) -> OwnedHeaders {
         let event_id = self.swipe.event_id.as_hyphenated();
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
@@ -59,9 +74,12 @@ impl<'a> Event<'a> {
             (headers::CONTENT_TYPE, headers::CONTENT_TYPE_JSON),
             (headers::TRACEPARENT, self.traceparent),
         ];
-        let empty = OwnedHeaders::new_with_capacity(headers.len());
+        let deadline = self.deadline.map(|at| at.to_string());
+        let deadline = deadline.as_deref().map(|text| (headers::DEADLINE, text));
+        let empty = OwnedHeaders::new_with_capacity(headers.len() + 1);
         headers
             .into_iter()
+            .chain(deadline)
             .fold(empty, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
     }
 }
@@ -100,5 +118,28 @@ mod tests {
         ];
         let expected = expected.map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(headers, expected);
+        let headers = event.due_within(5_000).headers();
+        assert_eq!(headers.count(), 7, "nobody knows how old it is");
+    }
+
+    #[test]
+    fn a_live_one_says_until_when_it_matters() {
+        let deadline = |rest: &str| {
+            let body = format!(
+                r#"{{"card_id":"c1","terminal_id":"gate-7","occurred_at":"2016-05-31T00:05:00.120Z",{rest}}}"#
+            );
+            let submission = Submission::decode(body.as_bytes()).unwrap();
+            let event_id = submission.event_id().unwrap();
+            let swipe = submission.into_swipe(event_id, Millis::from_unix_ms(1_464_653_100_500));
+            let headers = Event::new(swipe, "00-trace").unwrap().due_within(5_000).headers();
+            (headers.count() == 8).then(|| {
+                let last = headers.get(7);
+                assert_eq!(last.key, "gatelog-deadline");
+                String::from_utf8(last.value.unwrap().to_vec()).unwrap()
+            })
+        };
+        let live = deadline(r#""mode":"online","age_ms":500"#);
+        assert_eq!(live.as_deref(), Some("2016-05-31T00:05:05.000Z"));
+        assert_eq!(deadline(r#""mode":"offline""#), None);
     }
 }

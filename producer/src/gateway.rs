@@ -16,6 +16,8 @@ pub struct Gateway {
     pub(crate) http: Http,
     /// How long one batch may wait for room in the queue, in ms.
     pub(crate) queue_timeout_ms: u64,
+    /// How long after a live swipe somebody waits at the door, in ms.
+    pub(crate) live_ms: u64,
     requests: Semaphore,
     batches: Semaphore,
     complaints: Quiet,
@@ -29,6 +31,7 @@ impl Gateway {
             metrics,
             http: settings.http.clone(),
             queue_timeout_ms: settings.publish.queue_timeout_ms,
+            live_ms: settings.publish.live_ms,
             requests: Semaphore::new(settings.http.requests_in_flight_max),
             batches: Semaphore::new(settings.http.batches_in_flight_max),
             complaints: Quiet::default(),

@@ -73,6 +73,10 @@ pub struct Publish {
     pub linger_ms: u64,
     /// How long a record may take until Kafka acknowledges it, retries included, in ms.
     pub message_timeout_ms: u64,
+    /// How long after a live swipe somebody still waits at the door, in ms: what cannot be applied
+    /// by then holds up its card no longer. Better the same as the consumers'
+    /// `decision.live_window_ms`.
+    pub live_ms: u64,
     /// Records that may wait for Kafka at once.
     pub queue_events_max: usize,
     /// KiB that they may have.
@@ -120,6 +124,7 @@ impl Default for Publish {
         Self {
             linger_ms: 2,
             message_timeout_ms: 5_000,
+            live_ms: 5_000,
             queue_events_max: 100_000,
             queue_kib_max: 128 * 1024,
             queue_timeout_ms: 1_000,
@@ -250,6 +255,7 @@ impl Publish {
     fn check(&self) -> Result<(), Error> {
         in_range("publish.linger_ms", self.linger_ms, 0..=1_000)?;
         in_range("publish.message_timeout_ms", self.message_timeout_ms, 100..=300_000)?;
+        in_range("publish.live_ms", self.live_ms, 100..=3_600_000)?;
         in_range("publish.queue_events_max", self.queue_events_max as u64, 1..=10_000_000)?;
         in_range("publish.queue_kib_max", self.queue_kib_max as u64, 64..=2_097_151)?;
         in_range("publish.queue_timeout_ms", self.queue_timeout_ms, 0..=60_000)

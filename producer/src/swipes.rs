@@ -48,7 +48,8 @@ async fn work(gateway: &Gateway, request: Request) -> Result<Response, Problem> 
     let trace = trace_of(&parts.headers);
     let traceparent = trace.traceparent();
     let event = Event::new(submission.into_swipe(event_id, received_at), &traceparent)
-        .map_err(|invalid| Problem::new(Kind::TooLarge, invalid.to_string()))?;
+        .map_err(|invalid| Problem::new(Kind::TooLarge, invalid.to_string()))?
+        .due_within(gateway.live_ms);
 
     let terminal_id = &*event.swipe().terminal_id;
     match gateway.publisher.publish(&event).await {

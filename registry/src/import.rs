@@ -219,7 +219,7 @@ async fn write_cards(
 ) -> Result<(Counts, u64), Error> {
     let cards = &file.cards;
     let ids: Vec<_> = cards.iter().map(|card| card.card_id.as_str()).collect();
-    let states: Vec<_> = cards.iter().map(|card| card.state.as_str()).collect();
+    let states: Vec<_> = cards.iter().map(|card| card.state.as_deref()).collect();
     let valid_from: Vec<_> = cards.iter().map(|card| card.valid_from.map(Timestamptz)).collect();
     let valid_until: Vec<_> = cards.iter().map(|card| card.valid_until.map(Timestamptz)).collect();
     let zones: Vec<_> = cards.iter().map(Card::zones_in_order).collect();

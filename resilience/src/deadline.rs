@@ -38,10 +38,15 @@ impl Deadline {
     ///
     /// With `now` in the future it tells beforehand whether a wait is worth it.
     pub fn share(&self, now: Instant, attempt: u32) -> Option<Duration> {
-        let remaining = self.remaining(now);
-        let divisor = 1_u32 << attempt.clamp(1, 31);
-        (remaining >= SHARE_MIN).then(|| (remaining / divisor).max(SHARE_MIN))
+        share(self.remaining(now), attempt)
     }
+}
+
+/// How long try number `attempt` (1 or more) may take of what remains: that divided by `2^attempt`,
+/// but [`SHARE_MIN`] at least. None if less than that remains: no try may start.
+pub fn share(remaining: Duration, attempt: u32) -> Option<Duration> {
+    let divisor = 1_u32 << attempt.clamp(1, 31);
+    (remaining >= SHARE_MIN).then(|| (remaining / divisor).max(SHARE_MIN))
 }
 
 /// A flag that whoever holds a clone of it may set, once and for all: nobody wants the outcome any

@@ -11,4 +11,4 @@ mod deadline;
 
 pub use backoff::{Backoff, Retries};
 pub use breaker::{Admission, Breaker, BreakerSettings, Pass, State};
-pub use deadline::{Cancel, Deadline, SHARE_MIN};
+pub use deadline::{Cancel, Deadline, SHARE_MIN, share};

@@ -153,27 +153,6 @@ async fn committed_and_never_told_so_it_is_found_in_the_table() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_expired_command_is_not_sent_and_its_decision_is() -> Result<()> {
-    let mut world = World::new(1).await?;
-    world.open_the_hall(&[CARD]).await?;
-    let mut consumer = world.consumer_with(&[
-        ("GATELOG_CONSUMER_DECISION__LIVE_WINDOW_MS", "3600000"),
-        ("GATELOG_CONSUMER_DECISION__COMMAND_TTL_MS", "500"),
-    ])?;
-    let mut slow = live(CARD, "t-hall", 0);
-    slow.age_ms = Some(2_000);
-    world.log.publish_swipes(&[slow]).await?;
-    world.caught_up().await?;
-    world.outbox_is_empty().await?;
-    let published = world.published().await?;
-    assert_eq!(published.len(), 1);
-    let decision = &published[0].decision;
-    assert_eq!((decision.decision, &decision.command), (Outcome::Granted, &None));
-    assert_eq!(consumer.metric("gatelog_consumer_commands_expired_total").await?, 1.0);
-    Ok(())
-}
-
-#[tokio::test]
 async fn reading_the_log_again_sends_nothing() -> Result<()> {
     let mut world = World::new(2).await?;
     world.open_the_hall(&[CARD]).await?;

@@ -2,8 +2,10 @@
 
 mod back_pressure;
 mod bad_rows;
+mod changes_gone;
 mod claim_taken;
 mod collisions;
+mod commands_expire;
 mod crash;
 mod crash_mid_batch;
 mod cut_connections;
@@ -15,10 +17,14 @@ mod duplicates;
 mod gaps;
 mod gateway;
 mod lanes;
+mod neighbours;
 mod network;
+mod no_door_twice;
 mod operate_letters;
 mod operate_offsets;
+mod outages;
 mod permission_races;
+mod permissions_move;
 mod poison_event;
 mod read_again;
 mod rebalance;

@@ -147,5 +147,39 @@ async fn cuts_resets_latency_and_half_open_connections_before_kafka() -> Result<
         let limit = Duration::from_secs(45);
         assert!(since.elapsed() < limit, "took {:?}: {}", since.elapsed(), consumer.said());
     }
-    whole(&world, &places, &mut consumer).await
+    whole(&world, &places, &mut consumer).await?;
+    letters_wait_for_kafka(&mut world, consumer, &proxy).await
+}
+
+/// Dead letters that are made while Kafka is away, by a consumer that is killed meanwhile, all come
+/// to their topic.
+async fn letters_wait_for_kafka(
+    world: &mut World,
+    mut consumer: Process,
+    proxy: &Proxy,
+) -> Result<()> {
+    let swipes: Vec<_> = CARDS.iter().map(|card| swipe(card, "t-nowhere", 90_000)).collect();
+    world.log.publish_swipes(&swipes).await?;
+    eventually("they wait in their lanes", async || {
+        let sql = "SELECT count(*) FROM parked_event";
+        Ok((world.db.query_one(sql, &[]).await?.get::<_, i64>(0) == 4).then_some(()))
+    })
+    .await?;
+    proxy.set_refusing(true);
+    proxy.cut();
+    eventually("they are given up", async || {
+        let sql = "SELECT count(*) FROM dead_letter";
+        Ok((world.db.query_one(sql, &[]).await?.get::<_, i64>(0) == 4).then_some(()))
+    })
+    .await
+    .with_context(|| consumer.said())?;
+    assert_eq!(world.outbox_rows().await?, 4, "messages that wait for Kafka");
+    consumer.kill()?;
+    let _next = world.consumer_with(&[("GATELOG_KAFKA", proxy.address())])?;
+    proxy.heal();
+    world.outbox_is_empty().await?;
+    let published = world.dead_letters.read(2).await?;
+    let keys: std::collections::BTreeSet<_> = published.values().map(|l| l.key.clone()).collect();
+    assert_eq!(keys.len(), 4, "cards whose letters are on the topic");
+    world.verify_clean().await
 }

@@ -18,11 +18,11 @@ const ROUNDS: i64 = 60;
 const STARVED_AFTER: Duration = Duration::from_secs(10);
 /// Live rows committed although a newer clock had been committed before. A change commits when its
 /// row of permission_change does: nothing but Postgres' own commit timestamps is trusted.
-const STALE: &str = "SELECT count(*) FROM access_log a \
+pub(crate) const STALE: &str = "SELECT count(*) FROM access_log a \
      JOIN permission_change n ON n.clock = a.permission_clock + 1 \
      WHERE a.live AND pg_xact_commit_timestamp(n.xmin) < pg_xact_commit_timestamp(a.xmin)";
 /// Live rows whose decision is not what the permissions of the clock that they name say.
-const WRONG: &str = "SELECT count(*) FROM access_log a \
+pub(crate) const WRONG: &str = "SELECT count(*) FROM access_log a \
      LEFT JOIN LATERAL (SELECT * FROM user_access_history h \
          WHERE h.card_id = a.card_id AND h.clock <= a.permission_clock \
          ORDER BY h.clock DESC LIMIT 1) h ON true \

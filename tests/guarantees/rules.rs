@@ -1,9 +1,9 @@
 //! What a zone's rules and a card's schedule say counts for live and late swipes, in the order of the
 //! log, whatever is sent twice and whoever is killed in between.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use schemas::{DenialReason, Direction, Millis, Mode, Reasons, Swipe};
-use support::{World, swipe};
+use support::{World, eventually, swipe};
 
 /// A late swipe at the hall's door in that direction, `ms` after 2016-06-01T00:00:00Z.
 fn passing(card_id: &str, direction: Direction, ms: i64) -> Swipe<'static> {
@@ -221,5 +221,42 @@ async fn a_takeover_goes_on_from_the_state_that_was_committed() -> Result<()> {
     world.log.publish_swipes(&[passing("c1", Direction::In, soon(1))]).await?;
     world.caught_up().await?;
     assert_eq!(decided(&world).await?[1..], [(why(&[DenialReason::Antipassback]), 0)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_card_that_is_forgiven_may_enter_again_also_if_it_enters_just_then() -> Result<()> {
+    let mut world = World::new(2).await?;
+    world.open_the_hall(&["c1"]).await?;
+    world.db.batch_execute("UPDATE zone SET antipassback = 'hard'").await?;
+    let window = ("GATELOG_CONSUMER_DECISION__LIVE_WINDOW_MS", "3600000");
+    // Where it went in is written, and not committed.
+    let consumer = world.faulty_consumer_with("totals=1*return(stop)", &[window])?;
+    world.log.publish_swipes(&[live("c1", 0)]).await?;
+    consumer.says("a fail point").await?;
+    let commands = world.commands()?;
+    let forgive = ["access", "forgive", "c1", "--reason", "a visitor held the door", "--json"];
+    let forgiven = tokio::spawn(async move { commands.run(&forgive).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND wait_event_type = 'Lock' AND application_name = 'gatelog'";
+    eventually("the command waits for the batch", async || {
+        ensure!(!forgiven.is_finished(), "it has not waited");
+        Ok((world.db.query_one(waits, &[]).await?.get::<_, i64>(0) > 0).then_some(()))
+    })
+    .await?;
+    consumer.signal("CONT")?;
+    let (code, out, said) = forgiven.await??;
+    ensure!(code == 0, "{said}");
+    let answer: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!(answer["forgotten"]["zones"][0]["inside"], true, "{answer}");
+
+    world.log.publish_swipes(&[live("c1", 1), live("c1", 2)]).await?;
+    world.caught_up().await?;
+    let (free, denied) = ((Reasons::NONE, 0), (why(&[DenialReason::Antipassback]), 0));
+    assert_eq!(decided(&world).await?, [free, free, denied], "in, forgiven, in, in again");
+    let sql = "SELECT action, reason, detail ->> 'card_id' FROM operator_action";
+    let acts = world.db.query(sql, &[]).await?;
+    let acts: Vec<[&str; 3]> = acts.iter().map(|act| [0, 1, 2].map(|n| act.get(n))).collect();
+    assert_eq!(acts, [["forgive", "a visitor held the door", "c1"]]);
     Ok(())
 }

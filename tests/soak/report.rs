@@ -14,6 +14,10 @@ use crate::schedule::Kind;
 /// shown nothing.
 const ACKNOWLEDGED_A_FAULT: usize = 50;
 
+/// How soon the partitions of a killed consumer are to be worked again: 6 s are promised, and a
+/// machine that others use may double that.
+const TAKEOVER_MAX: Duration = Duration::from_secs(12);
+
 /// What is counted while faults are brought about.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -205,6 +209,11 @@ impl Report {
         for (slot, advanced) in self.advanced.iter().enumerate() {
             must(*advanced > 0, format!("no consumer of slot {} has applied anything", slot + 1));
         }
+        let takeover = self.tally.takeover_max;
+        must(
+            takeover < TAKEOVER_MAX,
+            format!("partitions of a killed consumer stood still for {takeover:?}"),
+        );
         let happened: usize = self.tally.faults.values().map(|(count, _)| count).sum();
         must(happened == faults, format!("{happened} faults were brought about, not {faults}"));
         let replies_lost = self.tally.count(Kind::CommitReplyLost);

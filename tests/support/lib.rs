@@ -18,7 +18,7 @@ pub use database::{Outcomes, Totals};
 pub use log::{Event, Log, live, swipe};
 pub use process::Process;
 pub use proxy::Proxy;
-pub use world::{Commands, Published, Site, World};
+pub use world::{Commands, Copy, Published, Site, World};
 
 /// Longest time any condition may take; generous, because machines are shared.
 pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -1,6 +1,7 @@
 mod commands;
 mod decisions;
 mod proof;
+mod put_back;
 mod topic;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 pub use commands::Commands;
 pub use decisions::Published;
+pub use put_back::Copy;
 
 use crate::database::{connect, fresh, with_database};
 use crate::log::Log;

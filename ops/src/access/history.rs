@@ -26,6 +26,8 @@ struct Span {
     access_version: i64,
     /// The permission clock that it came with.
     clock: i64,
+    /// Null where it came to be before that was written down.
+    changed_by: Option<String>,
 }
 
 /// Prints the card's history, the oldest first.
@@ -60,6 +62,7 @@ impl Span {
             card_version: row.try_get("card_version")?,
             access_version: row.try_get("access_version")?,
             clock: row.try_get("clock")?,
+            changed_by: row.try_get("changed_by")?,
         })
     }
 }
@@ -75,9 +78,10 @@ fn render(spans: &[Span]) -> String {
         "card",
         "permissions",
         "clock",
+        "by",
         "zones",
     ];
-    let mut table = Table::new(header, &[0, 1, 2, 3, 4, 5, 9]);
+    let mut table = Table::new(header, &[0, 1, 2, 3, 4, 5, 9, 10]);
     for span in spans {
         let open = span.until == Timestamptz::MAX;
         table.row([
@@ -90,6 +94,7 @@ fn render(spans: &[Span]) -> String {
             span.card_version.to_string(),
             span.access_version.to_string(),
             span.clock.to_string(),
+            or_nothing(span.changed_by.as_ref()),
             list(&span.zones),
         ]);
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::metrics::Metrics;
 use crate::output::{self, Table};
 use crate::settings::Settings;
-use crate::{Error, Verdict, connect};
+use crate::{Error, Verdict, connect, operator};
 
 /// Bytes that an access file may have; a million cards have about 200 MB.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -45,6 +45,7 @@ pub async fn run(
 ) -> Result<Verdict, Error> {
     let access = read(file, format)?;
     let mut client = connect::postgres(&settings.postgres).await?;
+    operator::introduce(&client).await?;
     let (metrics, mut tally) = (Metrics::new()?, Tally::default());
     let end = import::apply_counted(&mut client, &access, run, &mut tally).await;
     if run == Run::Apply {

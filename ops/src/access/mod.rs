@@ -4,6 +4,7 @@
 mod change;
 mod conflict;
 mod edit;
+pub mod forgive;
 pub mod grant;
 pub mod history;
 pub mod import;

@@ -11,10 +11,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use registry::import::Run;
 use schemas::{Direction, Millis};
 
-use crate::access::{Asked, grant, history, import, show, state, why};
+use crate::access::{Asked, forgive, grant, history, import, show, state, why};
 use crate::settings::Settings;
 use crate::{Error, Verdict, verify};
 
+use super::operate::reason;
 use shared::{Schedule, Terminal, Zone};
 
 /// Who may go where.
@@ -48,6 +49,9 @@ pub enum Command {
     /// Let a card be used again
     #[command(after_help = help::ENABLE, after_long_help = help::ENABLE)]
     Enable(Enable),
+    /// Forget where a card is, its denials and its lockout
+    #[command(after_help = help::FORGIVE, after_long_help = help::FORGIVE)]
+    Forgive(Forgive),
     /// When cards may pass
     #[command(subcommand)]
     Schedule(Schedule),
@@ -173,6 +177,17 @@ pub enum Stop {
     Disabled,
 }
 
+/// Arguments of `access forgive`.
+#[derive(Debug, Args)]
+pub struct Forgive {
+    /// The card
+    #[arg(value_parser = parse::id)]
+    pub card: String,
+    /// Why, for the record; never name a card
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: String,
+}
+
 /// Arguments of `access why`.
 #[derive(Debug, Args)]
 pub struct Why {
@@ -230,6 +245,7 @@ pub(super) async fn run(
             let asked = args.if_version.asked(json);
             state::set(settings, &args.card, CardState::Enabled, asked).await
         }
+        Command::Forgive(args) => forgive::run(settings, &args.card, &args.reason, json).await,
         Command::Schedule(command) => shared::schedule(command, settings, json).await,
         Command::Zone(command) => shared::zone(command, settings, json).await,
         Command::Terminal(command) => shared::terminal(command, settings, json).await,

@@ -196,7 +196,7 @@ fn to(text: &str) -> Result<To, String> {
     }
 }
 
-fn reason(text: &str) -> Result<String, String> {
+pub(super) fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
         text if (1..=500).contains(&text.chars().count()) => Ok(text.to_owned()),
         _ => Err("must have 1 to 500 characters".to_owned()),

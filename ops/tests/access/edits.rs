@@ -54,6 +54,32 @@ async fn a_grant_adds_and_a_revoke_takes_away() {
 }
 
 #[tokio::test]
+async fn the_history_says_by_whom() {
+    Site::with(async |site| {
+        // As typed in psql, by the command, and by an import.
+        site.do_it("grant a lab");
+        site.do_it("zone set lab --mode deny_all");
+        let cards = site.file("cards.csv", "card_id,zones\na,hall\n");
+        site.do_it(&format!("import {cards}"));
+        let role: String =
+            site.client.query_one("SELECT session_user::text", &[]).await.unwrap().get(0);
+        let history = site.json("history a");
+        let by = |span: &serde_json::Value| span["changed_by"].as_str().unwrap().to_owned();
+        let by: Vec<String> = history.as_array().unwrap().iter().map(by).collect();
+        assert_eq!(by[0], role);
+        let command = &by[1];
+        assert!(command.ends_with(&format!(" as {role}")), "{by:?}");
+        assert_eq!(by[2], *command, "by the import");
+        assert!(site.do_it("history a").contains(command.as_str()));
+        for table in ["shared_history", "permission_change"] {
+            let sql = format!("SELECT count(*) FROM {table} WHERE changed_by = '{command}'");
+            assert!(site.number(&sql).await > 0, "{table}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_new_card_is_registered_only_if_that_was_said() {
     Site::with(async |site| {
         let refused = site.run("grant b lab");

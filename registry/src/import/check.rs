@@ -98,7 +98,7 @@ impl AccessFile {
             places.card(index, "card_id")
         });
         for (index, card) in self.cards.iter().enumerate() {
-            if CardState::parse(&card.state).is_none() {
+            if card.state.as_deref().is_some_and(|state| CardState::parse(state).is_none()) {
                 let wanted = one_of(CardState::ALL.map(|(_, word)| word));
                 problems.add(places.card(index, "state"), wanted);
             }

@@ -1,6 +1,5 @@
 use schemas::Millis;
 
-use super::file::enabled;
 use super::place::{Places, line};
 use super::{AccessFile, Card, Error, Problem};
 
@@ -16,7 +15,7 @@ impl AccessFile {
     /// Reads cards from CSV: a header line with some of `card_id`, `zones` (separated by `;` or
     /// space), `state`, `valid_from`, `valid_until` and `schedule_id`, of which the first two must
     /// be there. What a column that is missing means is what the field that is absent means in
-    /// JSON; an empty cell is null, and `enabled` for a state.
+    /// JSON; an empty cell is null, and absent for a state.
     ///
     /// # Errors
     /// [`Error::Refused`] with line and column of all that cannot be read.
@@ -81,7 +80,7 @@ fn card(record: &csv::StringRecord, header: &Header, at: u64, problems: &mut Vec
     let zones = cell(1).unwrap_or_default().split([';', ' ']).filter(|zone| !zone.is_empty());
     Card {
         card_id: cell(0).unwrap_or_default().to_owned(),
-        state: cell(2).filter(|s| !s.is_empty()).map_or_else(enabled, str::to_owned),
+        state: cell(2).filter(|state| !state.is_empty()).map(str::to_owned),
         valid_from,
         valid_until,
         zones: zones.map(str::to_owned).collect(),
@@ -150,8 +149,8 @@ mod tests {
         let [first, second] = &file.cards[..] else { panic!("{:?}", file.cards) };
         assert_eq!((first.card_id.as_str(), first.zones.join(" ")), ("4711", "lab hall".into()));
         assert_eq!(first.schedule_id, Some(Some("office".to_owned())));
-        assert!(first.valid_until.is_some() && first.state == "lost");
-        assert_eq!((second.state.as_str(), second.zones.len()), ("enabled", 0));
+        assert!(first.valid_until.is_some() && first.state.as_deref() == Some("lost"));
+        assert_eq!((&second.state, second.zones.len()), (&None, 0));
         assert_eq!((second.valid_until, &second.schedule_id), (None, &Some(None)));
         assert_eq!(read("card_id,zones\na,lab\n").unwrap().cards[0].schedule_id, None);
     }

@@ -115,9 +115,9 @@ pub struct Terminal {
 pub struct Card {
     /// 1 to 64 visible ASCII characters.
     pub card_id: String,
-    /// `enabled` where it is absent.
-    #[serde(default = "enabled")]
-    pub state: String,
+    /// Absent, it stays as it is: a list of cards enables none that was lost. A new one is `enabled`.
+    #[serde(default)]
+    pub state: Option<String>,
     /// Not before this moment.
     #[serde(default)]
     pub valid_from: Option<Millis>,
@@ -178,10 +178,6 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
-}
-
-pub(super) fn enabled() -> String {
-    "enabled".to_owned()
 }
 
 fn yes() -> bool {

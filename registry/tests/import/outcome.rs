@@ -197,6 +197,39 @@ async fn rules_and_schedules_are_written_and_what_a_file_does_not_say_stays() {
 }
 
 #[tokio::test]
+async fn a_file_that_says_no_state_enables_no_card() {
+    Database::with(async |database| {
+        let mut client = database.connect().await;
+        apply(&mut client, TWO).await;
+        let until =
+            r#"{ "card_id": "b", "zones": ["lab"], "valid_until": "2016-06-01T00:00:00Z" }"#;
+        assert_eq!(apply(&mut client, until).await.cards, counts(0, 1, 0));
+        let lost = "SELECT count(*) FROM card WHERE card_id = 'b' AND state = 'lost'";
+        assert_eq!(number(&client, lost).await, 1, "the state that it had stands");
+        let enabled = r#"{ "card_id": "b", "state": "enabled", "zones": ["lab"] }"#;
+        apply(&mut client, enabled).await;
+        assert_eq!(number(&client, lost).await, 0, "a state that is said is written");
+
+        // Nor one that is reported stolen while the import is at it.
+        let mut admin = database.connect().await;
+        let block = admin.transaction().await.unwrap();
+        block.batch_execute("UPDATE card SET state = 'stolen' WHERE card_id = 'b'").await.unwrap();
+        let longer = until.replace("2016", "2017");
+        let import = apply(&mut client, &longer);
+        let commit = async {
+            database.until_blocked().await;
+            block.commit().await.unwrap();
+        };
+        let (report, ()) = tokio::join!(import, commit);
+        assert_eq!(report.cards, counts(0, 1, 0));
+        let both = "SELECT count(*) FROM card WHERE card_id = 'b' AND state = 'stolen'
+            AND valid_until = '2017-06-01T00:00:00Z'";
+        assert_eq!(number(&admin, both).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_import_overtaken_by_a_lockdown_does_not_end_it() {
     Database::with(async |database| {
         let mut client = database.connect().await;

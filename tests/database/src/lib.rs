@@ -14,6 +14,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Database {
     config: Config,
+    url: String,
 }
 
 impl Database {
@@ -40,18 +41,24 @@ impl Database {
     }
 
     async fn made(test: impl AsyncFnOnce(Self, Client)) {
-        let server: Config = std::env::var("GATELOG_POSTGRES")
-            .expect("GATELOG_POSTGRES is not set: run the tests with `cargo xtask test`")
-            .parse()
-            .unwrap();
+        let server = std::env::var("GATELOG_POSTGRES")
+            .expect("GATELOG_POSTGRES is not set: run the tests with `cargo xtask test`");
+        // The path of the URL is the database.
+        let (base, _) = server.rsplit_once('/').unwrap();
+        let server: Config = server.parse().unwrap();
         let name = format!("gatelog_test_{}", Uuid::new_v4().simple());
         let admin = connect(&server).await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let mut config = server.clone();
         config.dbname(&name);
         let client = connect(&config).await;
-        test(Self { config }, client).await;
+        test(Self { config, url: format!("{base}/{name}") }, client).await;
         admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    }
+
+    /// Where it is, for programs that connect by themselves.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// A session of its own.

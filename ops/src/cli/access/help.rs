@@ -55,6 +55,14 @@ Examples:
   gatelog access enable 4711
   gatelog access enable 4711 --if-version 2";
 
+pub(super) const FORGIVE: &str = "\
+For who stands before a door that anti-passback or lockout keeps shut, and should not: the next read
+is judged as the first of the card. Permissions stay as they are. It waits for the batch that is under
+way, and is written down with its reason (operator_action).
+
+Examples:
+  gatelog access forgive 4711 --reason \"tailgated out at the loading bay\"";
+
 pub(super) const SCHEDULE: &str = r#"A definition, as an example; fields that are not shown are refused:
   {
     "time_zone": "Europe/Berlin",
@@ -112,8 +120,8 @@ Examples:
 
 pub(super) const HISTORY: &str = "\
 Each line is what stood from `since` until `until` (exclusive). card and permissions are the versions
-of the two halves, clock is the permission clock that it came with; a late swipe is decided by the
-line that its time falls in.
+of the two halves, clock is the permission clock that it came with, by is who made it so: user of the
+system and role of the database. A late swipe is decided by the line that its time falls in.
 
 Examples:
   gatelog access history 4711
@@ -143,7 +151,8 @@ pub(super) const IMPORT: &str = r#"JSON, as an example; fields that are not show
     ]
   }
 
-  state          enabled (where it is absent), disabled, lost, stolen, blocked or expired
+  state          enabled, disabled, lost, stolen, blocked or expired; absent, a card keeps the one that
+                 it has (a list of cards enables none that was lost), and a new one is enabled
   valid_until    exclusive: from this moment on the card is expired
   direction      in, out or both
   zones          of this file, or registered before
@@ -155,7 +164,8 @@ pub(super) const IMPORT: &str = r#"JSON, as an example; fields that are not show
   in_force_from  since when a card's first permissions count for late swipes: the card's, else the
                  file's, else the moment of the import. Later changes count from their import on
 
-CSV, cards only; a column that is missing is as a field that is absent, an empty cell as null:
+CSV, cards only; a column that is missing is as a field that is absent, an empty cell as null, or
+as an absent state:
   card_id,zones,state,valid_from,valid_until,schedule_id
   4711,lab;hall,,,2027-01-01T00:00:00Z,office
   4712,,lost,,,
