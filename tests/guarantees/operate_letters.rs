@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use support::{Event, Totals, World, swipe};
+use support::{Event, Totals, World, eventually, swipe};
 
 const IDLE: [(&str, &str); 1] = [("GATELOG_CONSUMER_COMPENSATION__INTERVAL_MS", "3600000")];
 
@@ -113,6 +113,34 @@ async fn what_comes_back_from_the_topic_says_how_often_it_failed_and_waits_for_a
     let row = world.db.query_one(sql, &[]).await?;
     let (by_themselves, noted): (i64, i64) = (row.get(0), row.get(1));
     assert_eq!((by_themselves, noted), (0, 4));
+    world.verify_clean().await
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_the_topic_comes_back_from_the_log() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let _consumer = world.consumer_with(&IDLE)?;
+    let event = Event::from(&swipe("c1", "t-hall", 0));
+    let partition = Some(0);
+    world.log.publish([Event { key: Some(vec![b'k'; 70_000]), partition, ..event }]).await?;
+    assert_eq!(world.caught_up().await?, Totals { dead: 1, ..Totals::default() });
+    world.outbox_is_empty().await?;
+    world.db.batch_execute("DELETE FROM dead_letter").await?;
+    let rebuild = ["dlq", "rebuild", "--apply", "--reason", "lost", "--json"];
+    let report = json(&world, &rebuild, 1).await?;
+    ensure!(report["skipped"].to_string().contains("offsets reset"), "{report}");
+    assert_eq!(states(&world).await?, [""; 0]);
+    let reset = ["offsets", "reset", "--to", "start", "--all", "--apply", "--reason", "lost"];
+    let (code, out, err) = world.gatelog(&reset).await?;
+    ensure!(code == 0, "{out}{err}");
+    eventually("the letter is there again", async || {
+        Ok((states(&world).await? == ["open"]).then_some(()))
+    })
+    .await?;
+    let sql = "SELECT octet_length(key) FROM dead_letter";
+    assert_eq!(world.db.query_one(sql, &[]).await?.get::<_, i32>(0), 70_000);
+    world.caught_up().await?;
     world.verify_clean().await
 }
 

@@ -30,9 +30,9 @@ Examples:
 const WHO_IS_IN: &str = "\
 A card is in a zone from a pass on the way in until it passes on the way out of it, or of a zone
 that it had entered before; a zone without a reader on the way out it leaves by any pass elsewhere.
-Zones may lie in one another: innermost_zone is where a card was seen last. Denied swipes move nobody.
-Passes before the look-back are not known: it should be as long as people stay, and shorter than the
-time in which those who left unseen should be forgotten.
+Zones may lie in one another: innermost_zone is where a card was seen last. Denied swipes move
+nobody. Passes before the look-back are not known: it should be as long as people stay, and shorter
+than the time in which those who left unseen should be forgotten.
 
 Terminals that are offline tell late: ask again when they are back.
 
