@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::site::Site;
+use crate::site::{Site, metrics};
 
 #[tokio::test]
 async fn csv_is_all_or_nothing_and_names_line_and_column() {
@@ -50,6 +50,27 @@ async fn the_demo_file_is_still_imported() {
             (&json!(20), &json!(0))
         );
         assert_eq!(site.json(&format!("import {demo}"))["cards"]["changed"], 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_import_that_was_overtaken_counts_it() {
+    Site::with(async |site| {
+        let renamed = r#"{ "zones": [{ "zone_id": "hall", "name": "Entrance" }] }"#;
+        let renamed = site.file("zones.json", renamed);
+        let mut other = site.connect().await;
+        let lockdown = other.transaction().await.unwrap();
+        lockdown.batch_execute("UPDATE zone SET mode = 'deny_all'").await.unwrap();
+        let import = site.start(&format!("import {renamed} --json"));
+        site.until_blocked().await;
+        lockdown.commit().await.unwrap();
+        let done = import.await.unwrap();
+        assert_eq!(done.code, 0, "{done:?}");
+        let done: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+        assert_eq!(done["metrics"], metrics("import", 1, 1));
+        // A dry run is no update.
+        assert_eq!(site.json(&format!("import {renamed} --dry-run"))["metrics"], json!({}));
     })
     .await;
 }
