@@ -86,7 +86,7 @@ fn poison(desk: &mut Desk, kind: Kind, number: u64, partitions: u16) -> (Event, 
         }
         // Still of a card whose other events it must not hold up.
         Kind::AnotherKey => {
-            event.key = Some(card(desk.random.random_range(CARDS..2 * CARDS)).into())
+            event.key = Some(card(desk.random.random_range(CARDS..2 * CARDS)).into());
         }
         Kind::AnotherPartition => {
             let partitions = i32::from(partitions);
