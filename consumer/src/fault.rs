@@ -13,6 +13,10 @@ pub(crate) async fn step<T>(
     Ok(done)
 }
 
+/// In this time a process that stops itself has stopped, on a busy machine too.
+#[cfg(feature = "fail-points")]
+const STOPS_WITHIN: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// The place behind the step of that name, and so before the next one.
 ///
 /// `FAILPOINTS=NAME=return(kill)` (the syntax of the crate `fail`) sends this process SIGKILL there,
@@ -31,6 +35,9 @@ pub(crate) fn after(step: &'static str) {
         if let Err(error) = kill_process(getpid(), signal) {
             panic!("fail point {step}: {error}");
         }
+        // SIGSTOP is taken by the main thread, when it comes to run; until then this one would go on,
+        // through a commit if need be. Who is woken later than that does not wait again.
+        std::thread::sleep(STOPS_WITHIN);
     });
 }
 

@@ -111,6 +111,12 @@ impl From<registry::Error> for Error {
     }
 }
 
+impl From<schemas::Invalid> for Error {
+    fn from(invalid: schemas::Invalid) -> Self {
+        Self::Usage(invalid.to_string())
+    }
+}
+
 impl From<dead_letters::Error> for Error {
     fn from(error: dead_letters::Error) -> Self {
         let dead_letters::Error::Postgres(source) = error;

@@ -26,7 +26,7 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
 /// Prints a result for programs.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::Other(e.to_string()))?;
-    print(&text)
+    print(&harmless_json(&text))
 }
 
 /// Says how it goes, to people who watch.
@@ -50,11 +50,33 @@ pub(crate) fn bar(length: u64) -> ProgressBar {
     }
 }
 
-/// Text from elsewhere, so that it cannot steer the terminal: what is not visible is escaped, but
-/// for line feeds.
+/// Text from elsewhere, so that it cannot steer the terminal: what is not visible, or turns the order
+/// of what is, is escaped, but for line feeds.
 pub(crate) fn harmless(text: &str) -> String {
+    escaped(text, |c| steers(c) && c != '\n')
+}
+
+/// The same on one line.
+pub(crate) fn harmless_line(text: &str) -> String {
+    escaped(text, steers)
+}
+
+/// JSON of the same meaning that cannot steer the terminal either: writers of JSON escape nothing
+/// from U+007F on. What is escaped here stands only within its strings.
+pub(crate) fn harmless_json(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut all, c| {
-        if c.is_control() && c != '\n' {
+        if c >= '\u{7f}' && steers(c) {
+            all += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            all.push(c);
+        }
+        all
+    })
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut all, c| {
+        if is_escaped(c) {
             all.extend(c.escape_default());
         } else {
             all.push(c);
@@ -63,7 +85,15 @@ pub(crate) fn harmless(text: &str) -> String {
     })
 }
 
-/// A table: columns as wide as their widest cell, numbers to the right.
+/// Controls, ends of lines and paragraphs, and what turns the direction of writing: with it a text
+/// can look like another.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A table: columns as wide as their widest cell, numbers to the right. Whatever a cell holds, it is
+/// one line and steers nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -81,7 +111,7 @@ impl Table {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.map(|cell| harmless_line(&cell)).into());
     }
 
     /// A row of as many cells as the others.
@@ -125,5 +155,25 @@ mod tests {
         table.row(["zones".to_owned(), "7".to_owned()]);
         table.row(["ü".to_owned(), "100000".to_owned()]);
         assert_eq!(table.render(), "what    added\nzones       7\nü      100000\n");
+    }
+
+    #[test]
+    fn nothing_from_elsewhere_steers_the_terminal() {
+        let hostile = "a\u{1b}[2J\u{202e}b\u{2066}\u{9b}\u{7f}\nc é";
+        assert_eq!(harmless(hostile), "a\\u{1b}[2J\\u{202e}b\\u{2066}\\u{9b}\\u{7f}\nc é");
+        assert_eq!(harmless_line(hostile), "a\\u{1b}[2J\\u{202e}b\\u{2066}\\u{9b}\\u{7f}\\nc é");
+        let mut table = Table::headless(&[0, 1]);
+        table.row(["x\ny".to_owned(), hostile.to_owned()]);
+        assert_eq!(table.render().lines().count(), 1);
+        assert!(!table.render().contains(['\u{1b}', '\u{202e}']));
+    }
+
+    #[test]
+    fn json_says_the_same_without_what_steers() {
+        let hostile = "a\u{1b}\u{7f}\u{85}\u{9b}31m\u{202e}é";
+        let text = serde_json::to_string(hostile).unwrap();
+        let harmless = harmless_json(&text);
+        assert!(!harmless.chars().any(steers), "{harmless}");
+        assert_eq!(serde_json::from_str::<String>(&harmless).unwrap(), hostile);
     }
 }

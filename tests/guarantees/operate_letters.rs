@@ -14,7 +14,7 @@ async fn json(world: &World, arguments: &[&str], code: i32) -> Result<Value> {
 }
 
 async fn states(world: &World) -> Result<Vec<String>> {
-    let sql = "SELECT state FROM dead_letter ORDER BY created_at, log_offset";
+    let sql = "SELECT state FROM dead_letter ORDER BY log_offset";
     Ok(world.db.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
@@ -76,8 +76,43 @@ async fn what_the_table_lacks_comes_back_from_the_topic() -> Result<()> {
     world.caught_up().await?;
     world.outbox_is_empty().await?;
     world.db.execute("DELETE FROM dead_letter WHERE log_offset < 7", &[]).await?;
-    json(&world, &["dlq", "rebuild", "--apply", "--reason", "lost", "--json"], 0).await?;
+    let apply = ["--apply", "--reason", "lost", "--json"];
+    json(&world, &[&["dlq", "rebuild"], &apply[..]].concat(), 0).await?;
     assert_eq!(states(&world).await?.len(), 20);
+    world.verify_clean().await
+}
+
+#[tokio::test]
+async fn what_comes_back_from_the_topic_says_how_often_it_failed_and_waits_for_an_operator()
+-> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1"]).await?;
+    let _consumer = world.consumer_with(&IDLE)?;
+    world.log.publish_swipes(&[swipe("c1", "t-new", 0), swipe("c1", "t-newer", 1)]).await?;
+    world.caught_up().await?;
+    let apply = ["--apply", "--reason", "to see", "--json"];
+    for _ in 0..2 {
+        let replay = ["dlq", "replay", "--terminal", "t-new", "--force"];
+        json(&world, &[&replay[..], &apply].concat(), 1).await?;
+    }
+    world.outbox_is_empty().await?;
+    let letters = "SELECT string_agg(concat_ws(' ', log_offset, state, replay_count, terminal_id,
+                                     merged_into), ', ' ORDER BY log_offset) FROM dead_letter";
+    let before: String = world.db.query_one(letters, &[]).await?.get(0);
+    ensure!(before.starts_with("0 open 2 t-new, 1 open 0 t-newer, 2 merged 0"), "{before}");
+    world.db.batch_execute("DELETE FROM dead_letter_action; DELETE FROM dead_letter").await?;
+    let dry = json(&world, &["dlq", "rebuild", "--json"], 0).await?;
+    let done = json(&world, &[&["dlq", "rebuild"], &apply[..]].concat(), 0).await?;
+    assert_eq!(dry["put_back"], serde_json::json!({ "merged": 2, "open": 2 }));
+    assert_eq!(dry["put_back"], done["put_back"]);
+    let after: String = world.db.query_one(letters, &[]).await?.get(0);
+    assert_eq!(before, after, "the letters are what they were");
+    let sql = "SELECT count(compensate_at), count(a.id) FROM dead_letter
+               LEFT JOIN dead_letter_action a USING (dead_letter_id)
+               WHERE a.action = 'rebuild' AND a.reason = 'to see' AND a.actor LIKE '% as %'";
+    let row = world.db.query_one(sql, &[]).await?;
+    let (by_themselves, noted): (i64, i64) = (row.get(0), row.get(1));
+    assert_eq!((by_themselves, noted), (0, 4));
     world.verify_clean().await
 }
 
@@ -140,30 +175,80 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// The letters that the handbook speaks of, one of each kind; the ids that it calls them by.
+async fn letters_of_the_handbook(world: &mut World) -> Result<Vec<(&'static str, String)>> {
+    world.open_the_hall(&["c1"]).await?;
+    let refuse = "ALTER TABLE access_log ADD CONSTRAINT no_way CHECK (log_offset <> 5) NOT VALID";
+    world.db.batch_execute(refuse).await?;
+    let event = |ms| Event::from(&swipe("c1", "t-hall", ms));
+    world
+        .log
+        .publish([
+            Event { value: Some(b"{}".to_vec()), ..event(0) },
+            Event::from(&swipe("c1", "t-new", 1)),
+            Event::from(&swipe("c1", "t-hal", 2)),
+            Event { key: Some(b"another".to_vec()), ..event(3) },
+            Event { value: Some(vec![b' '; 20_000]), ..event(4) },
+            event(5),
+        ])
+        .await?;
+    assert_eq!(world.caught_up().await?, Totals { dead: 6, ..Totals::default() });
+    world.outbox_is_empty().await?;
+    let sql = "SELECT reason, dead_letter_id::text FROM dead_letter ORDER BY log_offset";
+    let letters: Vec<(String, String)> =
+        world.db.query(sql, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let reasons: Vec<&str> = letters.iter().map(|letter| letter.0.as_str()).collect();
+    let unknown = "unknown_terminal";
+    assert_eq!(reasons, ["undecodable", unknown, unknown, "wrong_key", "oversize", "bad_row"]);
+    // What the handbook tells to do first.
+    world.db.batch_execute("ALTER TABLE access_log DROP CONSTRAINT no_way").await?;
+    world.db.execute("INSERT INTO terminal VALUES ('t-new', 'hall', 'in')", &[]).await?;
+    let called = [("0195f3a2", 0), ("0195f3c4", 2), ("0195f3d8", 3)];
+    Ok(called.map(|(name, letter)| (name, letters[letter].1.clone())).into())
+}
+
 #[tokio::test]
 async fn every_command_of_the_handbook_works() -> Result<()> {
     let mut world = World::new(1).await?;
-    world.open_the_hall(&["c1"]).await?;
     let _consumer = world.consumer_with(&IDLE)?;
-    let bad = Event { value: Some(b"{}".to_vec()), ..Event::from(&swipe("c1", "t-hall", 0)) };
-    world.log.publish([bad, Event::from(&swipe("c1", "t-new", 1))]).await?;
-    world.caught_up().await?;
-    world.db.execute("INSERT INTO terminal VALUES ('t-new', 'hall', 'in')", &[]).await?;
+    let called = letters_of_the_handbook(&mut world).await?;
     let handbook = include_str!("../../docs/operators.md");
-    let file = std::env::temp_dir().join(format!("{}.ndjson", world.group));
-    let file = file.to_str().context("a path that is no text")?;
-    let mut tried = 0;
+    let folder = std::env::temp_dir();
+    let file = |name: &str| folder.join(format!("{}-{name}", world.group)).display().to_string();
+    let (letters, event) = (file("letters.ndjson"), file("event.json"));
+    std::fs::write(
+        &event,
+        r#"{"card_id":"c1","terminal_id":"t-hall","occurred_at":"2016-06-01T00:00:09.000Z",
+            "received_at":"2016-06-01T00:00:09.000Z","mode":"offline"}"#,
+    )?;
+    let mut tried = Vec::new();
     for block in handbook.split("```sh\n").skip(1) {
         let commands = block.split("```").next().unwrap_or_default();
         for line in commands.lines() {
-            let words = words(&line.replace("letters.ndjson", file));
+            let mut said = line.replace("letters.ndjson", &letters).replace("event.json", &event);
+            for (name, id) in &called {
+                said = said.replace(name, id);
+            }
+            let words = words(&said);
             let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
             let (code, out, err) = world.gatelog(&arguments).await?;
             ensure!(words[0] == "gatelog" && code == 0, "{line}: exit code {code}: {out}{err}");
-            tried += 1;
+            ensure!(!out.contains("no such letter"), "{line} finds nothing: {out}");
+            ensure!(!out.contains("0 letters"), "{line} finds nothing: {out}");
+            tried.push(arguments[1].to_owned());
         }
     }
-    drop(std::fs::remove_file(file));
-    ensure!(tried >= 8, "{tried} commands found");
-    Ok(())
+    for command in
+        ["summary", "list", "show", "replay", "edit", "discard", "export", "import", "rebuild"]
+    {
+        ensure!(tried.iter().any(|tried| tried == command), "{command} is not in the handbook");
+    }
+    // All but the one that was edited and not replayed, and the one that was given up.
+    let states = states(&world).await?;
+    let resolved = "resolved";
+    assert_eq!(states, ["open", resolved, resolved, resolved, "discarded", resolved]);
+    assert_eq!(world.caught_up().await?, Totals { rows: 4, dead: 6, ..Totals::default() });
+    std::fs::remove_file(letters)?;
+    std::fs::remove_file(event)?;
+    world.verify_clean().await
 }

@@ -9,13 +9,15 @@ use support::{Process, World, eventually, live};
 
 use crate::permission_races::{STALE, WRONG};
 
-/// Live for as long as this takes; stopped for a while, a consumer keeps its partitions.
-const PATIENT: [(&str, &str); 4] = [
+/// Live for as long as this takes; one writer has one batch at a time.
+const LIVE: [(&str, &str); 3] = [
     ("GATELOG_CONSUMER_DECISION__LIVE_WINDOW_MS", "3600000"),
     ("GATELOG_CONSUMER_DECISION__COMMAND_TTL_MS", "60000"),
-    ("GATELOG_CONSUMER_GROUP__SESSION_TIMEOUT_MS", "45000"),
     ("GATELOG_CONSUMER_BATCH__WRITERS", "1"),
 ];
+/// Stopped for a while, a consumer keeps its partitions.
+const PATIENT: [(&str, &str); 4] =
+    [LIVE[0], LIVE[1], LIVE[2], ("GATELOG_CONSUMER_GROUP__SESSION_TIMEOUT_MS", "45000")];
 const CARDS: usize = 48;
 const CONSUMERS: usize = 3;
 
@@ -78,7 +80,7 @@ async fn killed_in_the_middle_of_its_second_copy_it_leaves_nothing_and_stops_nob
     // second try: begun, and not at its end.
     let places = world.log.publish_swipes(&swipes(0..20)).await?;
     let points = "rows=1*return(stop);copying=2*off->1*return(kill)";
-    let mut victim = world.faulty_consumer_with(points, &PATIENT)?;
+    let mut victim = world.faulty_consumer_with(points, &LIVE)?;
     victim.says(r#""step":"rows""#).await?;
     world.db.batch_execute("UPDATE user_access SET zones = '{}'").await?;
     victim.signal("CONT")?;
@@ -89,7 +91,7 @@ async fn killed_in_the_middle_of_its_second_copy_it_leaves_nothing_and_stops_nob
 
     // It died with the permission lock, which goes with its session.
     world.db.batch_execute("UPDATE user_access SET zones = '{hall}'").await?;
-    let _heir = world.consumer_with(&PATIENT)?;
+    let _heir = world.consumer_with(&LIVE)?;
     world.caught_up().await?;
     world.each_has_one_outcome(&places).await?;
     for (what, sql) in [("stale", STALE), ("wrong", WRONG)] {

@@ -16,6 +16,8 @@ pub(super) struct Amendment {
     /// The event that it stands for: its id, or the letter's where it has none that can be read.
     pub(super) amends: Uuid,
     pub(super) amended: Amended,
+    /// Whether the original cannot be read, so that what it was made from is a guess.
+    pub(super) guessed: bool,
     pub(super) changes: Vec<Change>,
 }
 
@@ -44,7 +46,7 @@ const SHOWN: [&str; 9] = [
     "local_decision",
 ];
 /// Headers that belong to the event as it was, or to an earlier replay of it.
-const DROPPED: [&str; 9] = [
+const DROPPED: [&str; 10] = [
     headers::SPEC_VERSION,
     headers::ID,
     headers::SOURCE,
@@ -54,18 +56,27 @@ const DROPPED: [&str; 9] = [
     headers::DEADLINE,
     headers::REPLAY,
     headers::dlq::ID,
+    headers::dlq::VERSION,
 ];
 
-/// What an edit starts from: the fields of the value that a replay would send, less those that each
-/// edit makes anew. Of what is no JSON object, what key and headers say.
-pub(super) fn start(letter: &Letter) -> Map<String, Value> {
+/// What an edit starts from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Start {
+    pub(super) fields: Map<String, Value>,
+    /// Whether nobody knows that they are what the event said.
+    pub(super) guessed: bool,
+}
+
+/// The fields of the value that a replay would send, less those that each edit makes anew. Of what is
+/// no JSON object, what key and headers say.
+pub(super) fn start(letter: &Letter) -> Start {
     let value = letter.sent().value().and_then(|value| serde_json::from_slice(value).ok());
-    let mut fields = match value {
-        Some(Value::Object(fields)) => fields,
-        _ => guess(letter),
+    let (mut fields, guessed) = match value {
+        Some(Value::Object(fields)) => (fields, false),
+        _ => (guess(letter), true),
     };
     fields.retain(|name, _| !MADE.contains(&name.as_str()));
-    fields
+    Start { fields, guessed }
 }
 
 /// Makes the new event.
@@ -97,7 +108,10 @@ pub(super) fn make(letter: &Letter, fields: &Map<String, Value>) -> Result<Amend
         headers: headers_of(letter, &swipe),
         value: value.clone(),
     };
-    Ok(Amendment { event_id, amends, amended, changes: changes(&start(letter), fields) })
+    let Start { fields: before, guessed } = start(letter);
+    // Where the original says nothing, all is new.
+    let before = if guessed { Map::new() } else { before };
+    Ok(Amendment { event_id, amends, amended, guessed, changes: changes(&before, fields) })
 }
 
 /// The swipe in the gateway's own form, with `more` at its end.
@@ -246,9 +260,16 @@ mod tests {
     fn an_edit_is_a_new_event_that_says_what_it_amends() {
         let letter = letter(
             SWIPE.as_bytes(),
-            &[("ce_id", "old"), ("traceparent", "00-1"), ("gatelog-replay", "2"), ("x", "y")],
+            &[
+                ("ce_id", "old"),
+                ("traceparent", "00-1"),
+                ("gatelog-replay", "2"),
+                ("gatelog-dlq-version", "3"),
+                ("x", "y"),
+            ],
         );
-        let mut fields = start(&letter);
+        let Start { mut fields, guessed } = start(&letter);
+        assert!(!guessed);
         assert!(MADE.iter().all(|made| !fields.contains_key(*made)));
         set(&mut fields, "terminal_id", &json!("door-1")).unwrap();
         set(&mut fields, "card_id", &json!("card-2")).unwrap();
@@ -300,14 +321,17 @@ mod tests {
     fn what_is_no_json_starts_from_what_key_and_headers_say() {
         let at = "2026-03-01T08:00:00.000Z";
         let letter = letter(b"\xff", &[("ce_source", "door-9"), ("ce_time", at)]);
-        let fields = start(&letter);
+        let Start { fields, guessed } = start(&letter);
+        assert!(guessed);
         assert_eq!(
             (&fields["card_id"], &fields["terminal_id"]),
             (&json!("card-1"), &json!("door-9"))
         );
         let made = make(&letter, &fields).unwrap();
         assert_eq!(made.amends, letter.dead_letter_id);
-        assert!(made.changes.is_empty());
+        assert!(made.guessed);
+        let changed: Vec<&str> = made.changes.iter().map(|change| change.field.as_str()).collect();
+        assert_eq!(changed, ["card_id", "mode", "occurred_at", "received_at", "terminal_id"]);
     }
 
     #[test]
@@ -322,13 +346,13 @@ mod tests {
             ("mode", Value::Null, "mode"),
             ("note", json!("4711".repeat(5_000)), "$"),
         ] {
-            let mut fields = start(&letter);
+            let mut fields = start(&letter).fields;
             set(&mut fields, path, &value).unwrap();
             let error = make(&letter, &fields).unwrap_err();
             assert_eq!(error.field, field, "{error}");
             assert!(!error.to_string().contains("4711"), "{error}");
         }
-        let mut fields = start(&letter);
+        let mut fields = start(&letter).fields;
         set(&mut fields, "a.b", &json!(1)).unwrap();
         assert_eq!(fields["a"], json!({ "b": 1 }));
         assert!(set(&mut fields, "mode.x", &json!(1)).is_err());

@@ -9,10 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Blob(pub(super) Vec<u8>);
 
+/// Bytes that are text beside base64: as text they may take six times their size, and what is longer
+/// is no event to be read.
+const TEXT_MAX: usize = 64 * 1024;
+
 #[derive(Serialize, Deserialize)]
 struct Form<'a> {
     base64: std::borrow::Cow<'a, str>,
-    /// Only where they are UTF-8; not read back.
+    /// Only where they are UTF-8, and not too many; not read back.
     #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
     text: Option<&'a str>,
 }
@@ -20,7 +24,9 @@ struct Form<'a> {
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let base64 = STANDARD.encode(&self.0).into();
-        Form { base64, text: std::str::from_utf8(&self.0).ok() }.serialize(serializer)
+        let short = Some(&self.0).filter(|bytes| bytes.len() <= TEXT_MAX);
+        let text = short.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        Form { base64, text }.serialize(serializer)
     }
 }
 
@@ -48,6 +54,8 @@ mod tests {
             assert_eq!(text, wanted);
             assert_eq!(serde_json::from_str::<Blob>(&text).unwrap(), Blob(bytes));
         }
+        let long = serde_json::to_string(&Blob(vec![0; TEXT_MAX + 1])).unwrap();
+        assert!(!long.contains("text") && long.len() < TEXT_MAX * 3 / 2, "{}", long.len());
         let error = serde_json::from_str::<Blob>(r#"{"base64":"4711!"}"#).unwrap_err().to_string();
         assert!(error.contains("must be base64") && !error.contains("4711"), "{error}");
     }

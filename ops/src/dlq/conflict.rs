@@ -1,5 +1,7 @@
 //! A letter that has another version than was expected.
 
+use std::path::Path;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -25,12 +27,15 @@ pub(super) struct Clash {
 #[derive(Serialize)]
 struct Refused<'a> {
     conflict: &'a Clash,
+    /// Where the text is that was written in vain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<&'a Path>,
 }
 
-/// Shows both versions and ends the command.
-pub(super) fn refuse(clash: &Clash, json: bool) -> Result<Verdict, Error> {
+/// Shows both versions, and where a text was kept, and ends the command.
+pub(super) fn refuse(clash: &Clash, kept: Option<&Path>, json: bool) -> Result<Verdict, Error> {
     if json {
-        output::print_json(&Refused { conflict: clash })?;
+        output::print_json(&Refused { conflict: clash, kept })?;
     }
     Err(Error::Conflict(clash.render()))
 }

@@ -1,5 +1,7 @@
 //! `gatelog dlq discard`: letters that are given up for good.
 
+use std::collections::BTreeMap;
+
 use dead_letters::{Action, By};
 use serde::Serialize;
 use tokio_postgres::Client;
@@ -8,7 +10,7 @@ use uuid::Uuid;
 use super::conflict::{self, Clash};
 use super::filter::Which;
 use super::prospect::{Plan, Planned, Prospect};
-use super::{NAMED_MAX, letters, or_nothing};
+use super::{NAMED_MAX, letters, more, or_nothing};
 use crate::operator::{self, Run};
 use crate::output::{self, Table};
 use crate::settings::Settings;
@@ -66,7 +68,7 @@ pub async fn run(
         && letter.version != expected
     {
         let clash = Clash::load(&client, letter.dead_letter_id, expected).await?;
-        return conflict::refuse(&clash, json);
+        return conflict::refuse(&clash, None, json);
     }
     let more = plan.more;
     let mut lines: Vec<Line> = plan.letters.into_iter().map(Line::of).collect();
@@ -77,7 +79,7 @@ pub async fn run(
         (if_version, lines.as_slice())
     {
         let clash = Clash::load(&client, *dead_letter_id, expected).await?;
-        return conflict::refuse(&clash, json);
+        return conflict::refuse(&clash, None, json);
     }
     let discarded = lines.iter().filter(|line| line.end == End::Discarded).count();
     let report = Report { dry_run: run.is_dry(), more, discarded, letters: lines };
@@ -87,8 +89,8 @@ pub async fn run(
         output::print(&report.render())?;
     }
     let is_fine = |line: &Line| matches!(line.end, End::Discarded | End::Settled);
-    let all = report.dry_run || report.letters.iter().all(is_fine);
-    Ok(if all { Verdict::Fine } else { Verdict::No })
+    let all = !more && report.letters.iter().all(is_fine);
+    Ok(if report.dry_run || all { Verdict::Fine } else { Verdict::No })
 }
 
 async fn discard(client: &Client, lines: &mut [Line], reason: &str) -> Result<(), Error> {
@@ -101,7 +103,16 @@ async fn discard(client: &Client, lines: &mut [Line], reason: &str) -> Result<()
         let done = dead_letters::discard(client, &wanted, &by).await?;
         let lost =
             |line: &&mut Line| line.end == End::Discarded && !done.contains(&line.dead_letter_id);
-        chunk.iter_mut().filter(lost).for_each(|line| line.end = End::Overtaken);
+        let lost: Vec<&mut Line> = chunk.iter_mut().filter(lost).collect();
+        // Either somebody changed it, or its replay has been read by a consumer and may come yet.
+        let ids: Vec<Uuid> = lost.iter().map(|line| line.dead_letter_id).collect();
+        let sql = "SELECT dead_letter_id, version FROM dead_letter WHERE dead_letter_id = ANY ($1)";
+        let now = client.query(sql, &[&ids]).await?;
+        let now: BTreeMap<Uuid, i64> = now.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for line in lost {
+            let is_same = now.get(&line.dead_letter_id) == Some(&line.version);
+            line.end = if is_same { End::UnderWay } else { End::Overtaken };
+        }
     }
     Ok(())
 }
@@ -144,7 +155,7 @@ impl Report {
         let verb = if self.dry_run { "would be discarded" } else { "discarded" };
         text += &format!("{}: {} {verb}\n", letters(self.letters.len()), self.discarded);
         if self.more {
-            text += "there are more letters of that kind: --limit, or the same command again\n";
+            text += more(self.dry_run, self.discarded < self.letters.len());
         }
         if self.dry_run {
             text += "dry run: nothing was changed; --apply --reason \"…\" does it\n";

@@ -4,20 +4,24 @@ use std::path::PathBuf;
 
 use dead_letters::{Action, By, State};
 use schemas::Millis;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::amendment::{self, Amendment, Change};
+use super::Prefix;
+use super::amendment::{self, Amendment, Start};
 use super::conflict::{self, Clash};
+use super::editor::Draft;
 use super::letter::Letter;
 use super::send::{Outcome, Pace, Seen, send};
-use super::{NOTHING, Prefix, editor};
 use crate::operator::{self, Run};
-use crate::output;
 use crate::settings::Settings;
 use crate::{Error, Verdict};
+
+use report::Report;
+
+mod report;
 
 /// Where the new value comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,20 +49,12 @@ pub struct Edit {
     pub replay: Option<Pace>,
 }
 
-#[derive(Serialize)]
-struct Report {
-    dry_run: bool,
-    dead_letter_id: Uuid,
-    /// Before; after it in a run that is not dry.
-    version: i64,
-    /// The new event's.
-    event_id: Uuid,
-    amends: Uuid,
-    changes: Vec<Change>,
-    /// Null where it was not replayed.
-    outcome: Option<Outcome>,
-    #[serde(skip)]
-    kept: Option<PathBuf>,
+/// A letter as it is found.
+enum Look {
+    /// It can be edited.
+    Open(Box<Letter>),
+    /// It has another version than was expected.
+    Changed(Clash),
 }
 
 const UNDER_WAY: &str = "a replay of it is under way: try again when its outcome is known, which \
@@ -77,50 +73,83 @@ pub async fn run(
 ) -> Result<Verdict, Error> {
     let client = operator::session(&settings.postgres).await?;
     let id = edit.id.find(&client).await?;
-    let letter = Letter::load(&client, id).await?;
-    if let Some(expected) = edit.if_version.filter(|version| *version != letter.version) {
-        return conflict::refuse(&Clash::load(&client, id, expected).await?, json);
+    let letter = match look(&client, id, edit.if_version).await? {
+        Look::Open(letter) => letter,
+        Look::Changed(clash) => return conflict::refuse(&clash, None, json),
+    };
+    let start = amendment::start(&letter);
+    let fields = match &edit.source {
+        Source::Set(all) => {
+            let mut fields = start.fields;
+            all.iter().try_for_each(|(path, value)| amendment::set(&mut fields, path, value))?;
+            fields
+        }
+        Source::File(path) => {
+            let unreadable = |source| Error::File { path: path.clone(), source };
+            parse(&std::fs::read_to_string(path).map_err(unreadable)?)?
+        }
+        Source::AsIs if start.guessed => {
+            let text = "its value cannot be read, so there is nothing to leave as it is: --set, \
+                        --file or an editor makes a new one";
+            return Err(Error::Usage(text.to_owned()));
+        }
+        Source::AsIs => start.fields,
+        Source::Editor => {
+            // Whoever writes may take long: nothing is held meanwhile.
+            drop(client);
+            return in_editor(settings, edit, (&letter, &start), run, json).await;
+        }
+    };
+    let amendment = amendment::make(&letter, &fields)?;
+    finish(&client, (&letter, &amendment), edit, run, None, json).await
+}
+
+async fn in_editor(
+    settings: &Settings,
+    edit: &Edit,
+    (letter, start): (&Letter, &Start),
+    run: &Run,
+    json: bool,
+) -> Result<Verdict, Error> {
+    let interrupt = || signal(SignalKind::interrupt()).map_err(|e| Error::Other(e.to_string()));
+    // From here on Ctrl-C does not end us: in the editor it is the editor's.
+    let _ignored = interrupt()?;
+    let before = serde_json::to_string_pretty(&start.fields);
+    let before = before.map_err(|error| Error::Other(error.to_string()))? + "\n";
+    let draft = Draft::new(&before)?;
+    let edited = tokio::task::spawn_blocking(move || (draft.edit(), draft));
+    // From here on every error says where the text is.
+    let (text, draft) = edited.await?;
+    let text = text?;
+    if text == before {
+        let text = "nothing was changed in the editor; --as-is leaves the value and makes key and \
+                    headers right";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    let amendment = amendment::make(letter, &parse(&text)?)?;
+    let mut interrupted = interrupt()?;
+    let rest = async move {
+        let client = operator::session(&settings.postgres).await?;
+        match look(&client, letter.dead_letter_id, Some(letter.version)).await? {
+            Look::Open(letter) => {
+                finish(&client, (&letter, &amendment), edit, run, Some(draft), json).await
+            }
+            Look::Changed(clash) => conflict::refuse(&clash, Some(draft.file()), json),
+        }
+    };
+    tokio::select! {
+        ended = rest => ended,
+        _ = interrupted.recv() => Err(Error::Other("interrupted".to_owned())),
+    }
+}
+
+async fn look(client: &Client, id: Uuid, expected: Option<i64>) -> Result<Look, Error> {
+    let letter = Letter::load(client, id).await?;
+    if let Some(expected) = expected.filter(|version| *version != letter.version) {
+        return Ok(Look::Changed(Clash::load(client, id, expected).await?));
     }
     must_be_open(&letter)?;
-    let (amendment, kept) = amend(&letter, &edit.source).await?;
-    let mut report = Report {
-        dry_run: run.is_dry(),
-        dead_letter_id: id,
-        version: letter.version,
-        event_id: amendment.event_id,
-        amends: amendment.amends,
-        changes: amendment.changes.clone(),
-        outcome: None,
-        kept,
-    };
-    if let Run::Apply { reason } = run {
-        let actor = operator::actor(&client).await?;
-        let Some(version) = store(&client, &letter, &amendment, (&actor, reason)).await? else {
-            let clash = Clash::load(&client, id, letter.version).await?;
-            report.keep();
-            return conflict::refuse(&clash, json);
-        };
-        if let Some(kept) = report.kept.take() {
-            editor::forget(&kept);
-        }
-        report.version = version;
-        if let Some(pace) = edit.replay {
-            let seen = [Seen { id, version, failed_again: letter.replay_count }];
-            let outcomes = send(&client, &seen, (&actor, reason), pace).await?;
-            report.outcome = outcomes.get(&id).copied();
-        }
-    }
-    if json {
-        output::print_json(&report)?;
-    } else {
-        output::print(&report.render())?;
-    }
-    let wait = edit.replay.is_some_and(|pace| !pace.wait.is_zero());
-    Ok(match report.outcome {
-        None | Some(Outcome::Resolved | Outcome::Superseded) => Verdict::Fine,
-        Some(Outcome::UnderWay) if !wait => Verdict::Fine,
-        Some(_) => Verdict::No,
-    })
+    Ok(Look::Open(Box::new(letter)))
 }
 
 fn must_be_open(letter: &Letter) -> Result<(), Error> {
@@ -136,6 +165,51 @@ fn must_be_open(letter: &Letter) -> Result<(), Error> {
     }
 }
 
+/// Stores what was made, and replays it where that was asked for; or only says what it would do.
+async fn finish(
+    client: &Client,
+    (letter, amendment): (&Letter, &Amendment),
+    edit: &Edit,
+    run: &Run,
+    draft: Option<Draft>,
+    json: bool,
+) -> Result<Verdict, Error> {
+    let id = letter.dead_letter_id;
+    let mut report = Report::new(letter, amendment, run.is_dry());
+    if let Some(says) = &letter.says {
+        report.original_is_applied = says.is_applied(client).await?;
+    }
+    let mut sent = Ok(());
+    match run {
+        Run::Dry => report.kept = draft.map(Draft::leave),
+        Run::Apply { reason } => {
+            let actor = operator::actor(client).await?;
+            let Some(version) = store(client, letter, amendment, (&actor, reason)).await? else {
+                let clash = Clash::load(client, id, letter.version).await?;
+                return conflict::refuse(&clash, draft.as_ref().map(Draft::file), json);
+            };
+            if let Some(draft) = draft {
+                draft.forget();
+            }
+            report.version = version;
+            if let Some(pace) = edit.replay {
+                let seen = [Seen { id, version, failed_again: letter.replay_count }];
+                let outcomes;
+                (outcomes, sent) = send(client, &seen, (&actor, reason), pace).await;
+                report.outcome = outcomes.get(&id).copied();
+            }
+        }
+    }
+    report.print(json)?;
+    sent?;
+    let wait = edit.replay.is_some_and(|pace| !pace.wait.is_zero());
+    Ok(match report.outcome {
+        None | Some(Outcome::Resolved | Outcome::Superseded) => Verdict::Fine,
+        Some(Outcome::UnderWay) if !wait => Verdict::Fine,
+        Some(_) => Verdict::No,
+    })
+}
+
 async fn store(
     client: &Client,
     letter: &Letter,
@@ -143,8 +217,9 @@ async fn store(
     (actor, reason): (&str, &str),
 ) -> Result<Option<i64>, Error> {
     let fields: Vec<&str> = amendment.changes.iter().map(|change| change.field.as_str()).collect();
-    let Amendment { event_id, amends, .. } = amendment;
-    let detail = json!({ "event_id": event_id, "amends": amends, "fields": fields });
+    let Amendment { event_id, amends, guessed, .. } = amendment;
+    let detail =
+        json!({ "event_id": event_id, "amends": amends, "fields": fields, "guessed": guessed });
     let by = By { actor, action: Action::Edit, reason: Some(reason) };
     let seen = (letter.dead_letter_id, letter.version);
     let version = dead_letters::amend(client, seen, &amendment.amended, &by, &detail).await?;
@@ -152,55 +227,6 @@ async fn store(
         return Err(Error::Busy(UNDER_WAY));
     }
     Ok(version)
-}
-
-/// The new event, and the file that its text stands in.
-async fn amend(letter: &Letter, source: &Source) -> Result<(Amendment, Option<PathBuf>), Error> {
-    let start = amendment::start(letter);
-    let invalid = |invalid: schemas::Invalid| Error::Usage(invalid.to_string());
-    let fields = match source {
-        Source::AsIs => start,
-        Source::Set(all) => {
-            let mut fields = start;
-            for (path, value) in all {
-                amendment::set(&mut fields, path, value).map_err(invalid)?;
-            }
-            fields
-        }
-        Source::File(path) => {
-            let unreadable = |source| Error::File { path: path.clone(), source };
-            parse(&std::fs::read_to_string(path).map_err(unreadable)?)?
-        }
-        Source::Editor => return in_editor(letter, &start).await,
-    };
-    Ok((amendment::make(letter, &fields).map_err(invalid)?, None))
-}
-
-async fn in_editor(
-    letter: &Letter,
-    start: &Map<String, Value>,
-) -> Result<(Amendment, Option<PathBuf>), Error> {
-    let text = serde_json::to_string_pretty(start).map_err(|e| Error::Other(e.to_string()))? + "\n";
-    let before = text.clone();
-    let (after, path) = tokio::task::spawn_blocking(move || editor::edit(&text)).await??;
-    if after == before {
-        editor::forget(&path);
-        return Err(Error::Usage(
-            "nothing was changed in the editor; --as-is leaves the value and makes key and headers \
-             right"
-                .to_owned(),
-        ));
-    }
-    let made = parse(&after).and_then(|fields| {
-        amendment::make(letter, &fields).map_err(|invalid| Error::Usage(invalid.to_string()))
-    });
-    match made {
-        Ok(amendment) => Ok((amendment, Some(path))),
-        Err(error) => Err(Error::Usage(format!(
-            "{error}; what you wrote is in {0}: put it right there and say --file {0}",
-            path.display()
-        ))),
-    }
 }
 
 /// A JSON object. What is wrong is told by its place: the text may hold a card.
@@ -213,48 +239,5 @@ fn parse(text: &str) -> Result<Map<String, Value>, Error> {
             error.line(),
             error.column()
         ))),
-    }
-}
-
-impl Report {
-    /// Says where the text is that was not stored.
-    fn keep(&self) {
-        if let Some(kept) = &self.kept {
-            output::note(&format!("what you wrote is in {}", kept.display()));
-        }
-    }
-
-    fn render(&self) -> String {
-        let mut text = format!(
-            "dead letter {}, version {}\n  event_id: new, {}\n  amends: {}\n",
-            self.dead_letter_id, self.version, self.event_id, self.amends
-        );
-        for change in &self.changes {
-            let show = |value: &Option<Value>| match value {
-                None => NOTHING.to_owned(),
-                Some(Value::String(text)) => output::harmless(text),
-                Some(other) => output::harmless(&other.to_string()),
-            };
-            text += &if change.withheld {
-                format!("  {}: changed (`gatelog dlq show` prints it)\n", change.field)
-            } else {
-                format!("  {}: {} -> {}\n", change.field, show(&change.before), show(&change.after))
-            };
-        }
-        if self.changes.is_empty() {
-            text += "  the value is the same but for these; key and headers are made for it\n";
-        }
-        if self.dry_run {
-            text += "dry run: nothing was changed; --apply --reason \"…\" does it\n";
-            if let Some(kept) = &self.kept {
-                text += &format!("what you wrote is in {0}: --file {0}\n", kept.display());
-            }
-        } else {
-            text += &match self.outcome {
-                None => format!("stored; gatelog dlq replay {} sends it\n", self.dead_letter_id),
-                Some(outcome) => format!("stored and replayed: {}\n", outcome.as_str()),
-            };
-        }
-        text
     }
 }

@@ -5,10 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use dead_letters::{Action, State};
-use schemas::Swipe;
 
-use super::letter::Letter;
-use super::put_back::{AT_ONCE, PutBack};
+use super::letter::{Letter, Says};
+use super::put_back::PutBack;
 use crate::operator::{self, Run};
 use crate::settings::Settings;
 use crate::{Error, Verdict};
@@ -26,42 +25,48 @@ pub async fn run(
     run: &Run,
     json: bool,
 ) -> Result<Verdict, Error> {
-    let unreadable = |source| Error::File { path: file.to_owned(), source };
-    let mut reader = BufReader::new(File::open(file).map_err(unreadable)?);
+    let opened = File::open(file).map_err(|source| unreadable(file, source))?;
     let mut client = operator::session(&settings.postgres).await?;
     let mut put_back = PutBack::new(&mut client, Action::Import, run).await?;
-    let (mut batch, mut line, mut number) = (Vec::with_capacity(AT_ONCE), Vec::new(), 0_u64);
+    let read = read(BufReader::new(opened), file, &mut put_back).await;
+    put_back.end(read, &file.display().to_string(), json).await
+}
+
+async fn read(
+    mut reader: impl BufRead,
+    file: &Path,
+    put_back: &mut PutBack<'_>,
+) -> Result<(), Error> {
+    let (mut line, mut number) = (Vec::new(), 0_u64);
     loop {
         line.clear();
-        let read = (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-        if read.map_err(unreadable)? == 0 {
-            break;
+        let bytes = (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        if bytes.map_err(|source| unreadable(file, source))? == 0 {
+            return Ok(());
         }
         number += 1;
-        if line.len() as u64 == LINE_BYTES_MAX {
-            return Err(Error::Usage(format!(
-                "{} line {number}: has more than {LINE_BYTES_MAX} bytes",
-                file.display()
-            )));
+        let place = format!("line {number}");
+        if line.len() as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
+            reader.skip_until(b'\n').map_err(|source| unreadable(file, source))?;
+            put_back.unreadable("has more bytes than a letter can have", place);
+            continue;
         }
         if line.trim_ascii().is_empty() {
             continue;
         }
         match parse(&line) {
-            Ok(letter) => batch.push((format!("line {number}"), letter)),
-            Err(why) => put_back.unreadable(&why, format!("line {number}")),
-        }
-        if batch.len() == AT_ONCE {
-            put_back.all(std::mem::take(&mut batch)).await?;
+            Ok(letter) => put_back.add(place, letter).await?,
+            Err(why) => put_back.unreadable(&why, place),
         }
     }
-    put_back.all(batch).await?;
-    let report = &put_back.report;
-    report.print(&file.display().to_string(), json)?;
-    Ok(if report.skipped.is_empty() { Verdict::Fine } else { Verdict::No })
 }
 
-/// A letter as it can stand here: what was under way there is not under way here.
+fn unreadable(file: &Path, source: std::io::Error) -> Error {
+    Error::File { path: file.to_owned(), source }
+}
+
+/// A letter as it can stand here: what was under way there is not under way here, and what it says is
+/// what its bytes say.
 fn parse(line: &[u8]) -> Result<Letter, String> {
     // The text of the error may quote the line.
     let mut letter: Letter = serde_json::from_slice(line).map_err(|error| {
@@ -73,11 +78,13 @@ fn parse(line: &[u8]) -> Result<Letter, String> {
         Some(_) => {}
     }
     letter.lease_until = None;
+    letter.says = Says::of(letter.original.value());
     if let Some(amended) = &letter.amended {
-        let whole =
-            amended.key().is_some() && amended.value().is_some_and(|v| Swipe::decode(v).is_ok());
-        if !whole {
+        let Some(says) = Says::of(amended.value()) else {
             return Err("what it was edited to is no swipe".to_owned());
+        };
+        if amended.key() != Some(says.card_id.as_bytes()) {
+            return Err("what it was edited to has another key than its card".to_owned());
         }
     }
     Ok(letter)

@@ -88,12 +88,7 @@ impl Letter {
             replay_count: row.get("replay_count"),
             compensations: row.get("compensations"),
             compensate_at: moment("compensate_at"),
-            says: row.get::<_, Option<Uuid>>("event_id").map(|event_id| Says {
-                event_id,
-                card_id: row.get("card_id"),
-                terminal_id: row.get("terminal_id"),
-                occurred_at: row.get::<_, Timestamptz>("occurred_at").0,
-            }),
+            says: Says::from_columns(row),
             original: Record {
                 key: blob(row, "key"),
                 value: blob(row, "value"),
@@ -118,6 +113,11 @@ impl Letter {
         row.as_ref().map(Self::of).ok_or_else(gone)
     }
 
+    /// Bytes that it takes in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.original.bytes() + self.amended.as_ref().map_or(0, Record::bytes)
+    }
+
     /// What a replay of it sends, headers of replays aside.
     pub(super) fn sent(&self) -> &Record {
         self.amended.as_ref().unwrap_or(&self.original)
@@ -125,6 +125,26 @@ impl Letter {
 }
 
 impl Says {
+    /// What the columns of a row say.
+    pub(super) fn from_columns(row: &Row) -> Option<Self> {
+        row.get::<_, Option<Uuid>>("event_id").map(|event_id| Self {
+            event_id,
+            card_id: row.get("card_id"),
+            terminal_id: row.get("terminal_id"),
+            occurred_at: row.get::<_, Timestamptz>("occurred_at").0,
+        })
+    }
+
+    /// Whether its identity is a row or a collision.
+    ///
+    /// # Errors
+    /// Postgres' own.
+    pub(super) async fn is_applied(&self, client: &impl GenericClient) -> Result<bool, Error> {
+        let at = Timestamptz(self.occurred_at);
+        let sql = include_str!("sql/is_applied.sql");
+        Ok(client.query_one(sql, &[&at, &self.card_id, &self.event_id]).await?.get(0))
+    }
+
     /// What a value says, where it can be read.
     pub(super) fn of(value: Option<&[u8]>) -> Option<Self> {
         let swipe = Swipe::decode(value?).ok()?;
@@ -144,6 +164,14 @@ impl Record {
 
     pub(super) fn key(&self) -> Option<&[u8]> {
         self.key.as_ref().map(|blob| blob.0.as_slice())
+    }
+
+    fn bytes(&self) -> usize {
+        let header = |Header { name, value }: &Header| {
+            name.0.len() + value.as_ref().map_or(0, |value| value.0.len())
+        };
+        let (key, value) = (self.key().unwrap_or_default(), self.value().unwrap_or_default());
+        key.len() + value.len() + self.headers.iter().map(header).sum::<usize>()
     }
 
     /// Names and values of the headers, as their columns hold them.

@@ -40,3 +40,44 @@ fn or_nothing<T: ToString>(value: Option<&T>) -> String {
 fn letters(count: usize) -> String {
     if count == 1 { "1 letter".to_owned() } else { format!("{count} letters") }
 }
+
+/// What to do where there are more letters than the limit let through. Those that were left alone
+/// stand before the others the next time, too.
+const fn more(dry_run: bool, some_left_alone: bool) -> &'static str {
+    match (dry_run, some_left_alone) {
+        (true, _) => "there are more: --limit, or the same command again when these are through\n",
+        (false, false) => "there are more: the same command again\n",
+        (false, true) => {
+            "there are more: the same command again, with a higher --limit, since those that were \
+             left alone count\n"
+        }
+    }
+}
+
+/// Text as a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_stays_a_word_in_a_shell() {
+        assert_eq!(quoted("unknown_terminal/decide/door-7"), "unknown_terminal/decide/door-7");
+        for hostile in ["a/b/$(reboot)", "a b", "it's", "a;b", "`x`", "~", "a*", "!1", "#"] {
+            let out = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(format!("printf %s {}", quoted(hostile)))
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(out.stdout).unwrap(), hostile);
+        }
+    }
+}

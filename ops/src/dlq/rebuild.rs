@@ -2,11 +2,11 @@
 //! original bytes and, in its headers, where it came from and why.
 
 use dead_letters::{Action, State};
-use schemas::{DeadLetterReason, Millis};
+use schemas::Millis;
 use tokio::sync::mpsc;
 
 use super::letter::{Letter, Says};
-use super::put_back::{AT_ONCE, PutBack};
+use super::put_back::PutBack;
 use crate::operator::{self, Run};
 use crate::settings::Settings;
 use crate::{Error, Verdict, output};
@@ -32,30 +32,37 @@ pub async fn run(settings: &Settings, run: &Run, json: bool) -> Result<Verdict, 
     // It ends by itself when nobody takes its records any more.
     let reading =
         tokio::task::spawn_blocking(move || reader::read(&kafka, &topic, &sender, &drawn));
-    let mut batch = Vec::with_capacity(AT_ONCE);
+    let taken = take(&mut records, &settings.topic.swipes, &mut put_back).await;
+    // Where we ended early, it would wait for us.
+    drop(records);
+    bar.finish_and_clear();
+    let read = reading.await.map_err(Error::from).and_then(|read| read);
+    let read = taken.and(read);
+    put_back.end(read, &format!("topic {}", settings.topic.dlq), json).await
+}
+
+async fn take(
+    records: &mut mpsc::Receiver<Sent>,
+    log: &str,
+    put_back: &mut PutBack<'_>,
+) -> Result<(), Error> {
     while let Some(Sent { place, record }) = records.recv().await {
-        match record.and_then(|record| record.letter(put_back.log_id(), &settings.topic.swipes)) {
+        match record.and_then(|record| record.letter(put_back.log_id(), log)) {
             Ok(mut letter) => {
-                stand(&mut put_back, &mut letter).await?;
-                batch.push((place, letter));
+                stand(put_back, &mut letter).await?;
+                put_back.add(place, letter).await?;
             }
             Err(why) => put_back.unreadable(&why, place),
         }
-        if batch.len() == AT_ONCE {
-            put_back.all(std::mem::take(&mut batch)).await?;
-        }
     }
-    put_back.all(batch).await?;
-    bar.finish_and_clear();
-    reading.await??;
-    let report = &put_back.report;
-    report.print(&format!("topic {}", settings.topic.dlq), json)?;
-    Ok(if report.skipped.is_empty() { Verdict::Fine } else { Verdict::No })
+    Ok(())
 }
 
 /// What the topic does not say: how the letter ended. One that is a replay of another failed with
 /// it; one whose identity is a row has been applied since; whatever else may be open still.
-async fn stand(put_back: &mut PutBack<'_>, letter: &mut Letter) -> Result<(), Error> {
+///
+/// None is replayed by itself: an operator may have given it up, or edited it, and nobody knows.
+async fn stand(put_back: &PutBack<'_>, letter: &mut Letter) -> Result<(), Error> {
     letter.says = Says::of(letter.original.value());
     let state = if letter.merged_into.is_some() {
         State::Merged
@@ -64,12 +71,7 @@ async fn stand(put_back: &mut PutBack<'_>, letter: &mut Letter) -> Result<(), Er
     } else {
         State::Open
     };
-    let now = Millis::now();
     state.as_str().clone_into(&mut letter.state);
-    letter.settled_at = state.is_settled().then_some(now);
-    let heals = DeadLetterReason::ALL
-        .into_iter()
-        .any(|reason| reason.heals() && reason.as_str() == letter.reason);
-    letter.compensate_at = (heals && state == State::Open).then_some(now);
+    letter.settled_at = state.is_settled().then(Millis::now);
     Ok(())
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::filter::Which;
 use super::prospect::{Plan, Planned, Prospect};
 use super::send::{Outcome, Seen, send};
-use super::{NAMED_MAX, letters, or_nothing};
+use super::{NAMED_MAX, letters, more, or_nothing};
 use crate::operator::{self, Run};
 use crate::output::{self, Table};
 use crate::settings::Settings;
@@ -30,6 +30,8 @@ pub struct Options {
 #[derive(Serialize)]
 struct Report {
     dry_run: bool,
+    /// Whether all that were chosen were tried; else an error ended it.
+    complete: bool,
     /// Whether there are more than were asked for.
     more: bool,
     /// Letters by what was expected.
@@ -62,11 +64,11 @@ pub async fn run(
 ) -> Result<Verdict, Error> {
     let client = operator::session(&settings.postgres).await?;
     let plan = Plan::make(&client, which, options.limit).await?;
-    let mut outcomes = BTreeMap::new();
+    let (mut outcomes, mut sent) = (BTreeMap::new(), Ok(()));
     if let Run::Apply { reason } = run {
         let goes = |letter: &&Planned| match letter.prospect {
             Prospect::Replayed | Prospect::Superseded => true,
-            Prospect::Pointless => options.force,
+            Prospect::Pointless => options.force && !letter.too_large,
             Prospect::UnderWay | Prospect::Settled => false,
         };
         let seen = |letter: &Planned| Seen {
@@ -76,15 +78,16 @@ pub async fn run(
         };
         let chosen: Vec<Seen> = plan.letters.iter().filter(goes).map(seen).collect();
         let actor = operator::actor(&client).await?;
-        outcomes = send(&client, &chosen, (&actor, reason), options.pace).await?;
+        (outcomes, sent) = send(&client, &chosen, (&actor, reason), options.pace).await;
     }
-    let report = Report::new(plan, &outcomes, run.is_dry(), !options.pace.wait.is_zero());
+    let mut report = Report::new(plan, &outcomes, run.is_dry(), !options.pace.wait.is_zero());
+    report.complete = sent.is_ok();
     if json {
         output::print_json(&report)?;
     } else {
         output::print(&report.render())?;
     }
-    Ok(report.verdict())
+    sent.map(|()| report.verdict())
 }
 
 impl Report {
@@ -99,6 +102,7 @@ impl Report {
         };
         Self {
             dry_run,
+            complete: true,
             more: plan.more,
             prospects,
             outcomes: by_outcome.into_iter().filter(|(_, n)| *n > 0).collect(),
@@ -112,10 +116,11 @@ impl Report {
             (Some(Outcome::Resolved | Outcome::Superseded), _) => true,
             // Nobody asked for more than to put it under way.
             (Some(Outcome::UnderWay), _) => !self.waited,
-            (Some(Outcome::FailedAgain | Outcome::Overtaken), _) => false,
+            (Some(Outcome::FailedAgain | Outcome::Overtaken | Outcome::Unknown), _) => false,
             (None, prospect) => prospect == Prospect::Settled,
         };
-        if self.dry_run || self.letters.iter().all(is_fine) { Verdict::Fine } else { Verdict::No }
+        let all = !self.more && self.letters.iter().all(is_fine);
+        if self.dry_run || all { Verdict::Fine } else { Verdict::No }
     }
 
     fn render(&self) -> String {
@@ -139,7 +144,9 @@ impl Report {
         }
         text += &self.counts();
         if self.more {
-            text += "there are more letters of that kind: --limit, or the same command again\n";
+            let sent = |line: &&Line| line.outcome.is_some();
+            text +=
+                more(self.dry_run, self.letters.iter().filter(sent).count() < self.letters.len());
         }
         text + &self.what_next()
     }
@@ -175,6 +182,10 @@ impl Report {
             return "dry run: nothing was changed; --apply --reason \"…\" does it\n".to_owned();
         }
         let mut text = String::new();
+        if !self.complete {
+            text += "an error ended it: what is under way goes its way, and the same command again \
+                     takes the rest\n";
+        }
         if self.outcomes.contains_key(&Outcome::FailedAgain) {
             text += "what failed again is open: `gatelog dlq show ID` says why each time\n";
         }

@@ -25,6 +25,8 @@ pub(super) enum Outcome {
     UnderWay,
     /// Somebody else changed it before, or has settled it otherwise meanwhile.
     Overtaken,
+    /// An error came between: it may be under way.
+    Unknown,
 }
 
 /// How fast, and how long to wait.
@@ -50,44 +52,54 @@ const AT_ONCE_MAX: u32 = 500;
 /// Between two looks at what became of them.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Puts `letters` under way in their order and waits for what becomes of each.
-///
-/// # Errors
-/// Postgres' own. What was put under way by then goes its way.
+/// Puts `letters` under way in their order and waits for what becomes of each. Whatever goes wrong, what
+/// is known by then of those that were tried is returned with it: what is under way goes its way.
 pub(super) async fn send(
+    client: &Client,
+    letters: &[Seen],
+    by: (&str, &str),
+    pace: Pace,
+) -> (BTreeMap<Uuid, Outcome>, Result<(), Error>) {
+    let mut outcomes = BTreeMap::new();
+    let ended = send_all(client, letters, by, pace, &mut outcomes).await;
+    (outcomes, ended)
+}
+
+async fn send_all(
     client: &Client,
     letters: &[Seen],
     (actor, reason): (&str, &str),
     pace: Pace,
-) -> Result<BTreeMap<Uuid, Outcome>, Error> {
+    outcomes: &mut BTreeMap<Uuid, Outcome>,
+) -> Result<(), Error> {
     let by = By { actor, action: Action::Replay, reason: Some(reason) };
     let at_once = (pace.rate_per_s / 10).clamp(1, AT_ONCE_MAX);
     let mut ticks = interval(Duration::from_secs(1) * at_once / pace.rate_per_s.max(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let bar = output::bar(letters.len() as u64);
-    let mut outcomes = BTreeMap::new();
     let mut open: BTreeMap<Uuid, i32> = BTreeMap::new();
     for chunk in letters.chunks(at_once as usize) {
         ticks.tick().await;
         let wanted: Vec<(Uuid, i64)> = chunk.iter().map(|seen| (seen.id, seen.version)).collect();
+        outcomes.extend(chunk.iter().map(|seen| (seen.id, Outcome::Unknown)));
         let begun = dead_letters::replay(client, &wanted, &by, LEASE).await?;
         outcomes.extend(chunk.iter().map(|seen| (seen.id, Outcome::Overtaken)));
         outcomes.extend(begun.iter().map(|id| (*id, Outcome::UnderWay)));
         let begun = chunk.iter().filter(|seen| begun.contains(&seen.id));
         open.extend(begun.map(|seen| (seen.id, seen.failed_again)));
-        look(client, &mut open, &mut outcomes).await?;
+        look(client, &mut open, outcomes).await?;
         bar.set_position((outcomes.len() - open.len()) as u64);
         bar.set_message(format!("{} under way", open.len()));
     }
     let until = Instant::now() + pace.wait;
     while !open.is_empty() && Instant::now() < until {
         sleep(LOOK.min(until - Instant::now())).await;
-        look(client, &mut open, &mut outcomes).await?;
+        look(client, &mut open, outcomes).await?;
         bar.set_position((outcomes.len() - open.len()) as u64);
         bar.set_message(format!("{} under way", open.len()));
     }
     bar.finish_and_clear();
-    Ok(outcomes)
+    Ok(())
 }
 
 /// Moves what has come to an outcome from `open` to `outcomes`.
@@ -115,8 +127,14 @@ async fn look(
 }
 
 impl Outcome {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Resolved, Self::Superseded, Self::FailedAgain, Self::UnderWay, Self::Overtaken];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Resolved,
+        Self::Superseded,
+        Self::FailedAgain,
+        Self::UnderWay,
+        Self::Overtaken,
+        Self::Unknown,
+    ];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -125,6 +143,7 @@ impl Outcome {
             Self::FailedAgain => "failed again",
             Self::UnderWay => "still under way",
             Self::Overtaken => "changed by somebody else",
+            Self::Unknown => "not known: it may be under way",
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Filter, NOTHING};
+use super::{Filter, NOTHING, quoted};
 use crate::output::{self, Table};
 use crate::settings::Settings;
 use crate::{Error, Verdict, connect};
@@ -99,7 +99,7 @@ impl Answer {
         let mut table = Table::new(header, &[0, 4, 5, 6]);
         for group in &self.groups {
             table.row([
-                group.group.clone(),
+                quoted(&group.group),
                 group.letters.to_string(),
                 group.open.to_string(),
                 group.failed_again.to_string(),

@@ -18,11 +18,14 @@ were out of range, are replayed by the consumers when their cause has healed, 8 
 What changes something only says what it would do, until --apply --reason \"why\" is given.
 
 Exit codes:
-  0  fine: all that was chosen is applied, superseded, discarded or settled already
-  1  some failed again, are still under way, were left alone or skipped
+  0  fine: all that was chosen is applied, superseded, discarded or settled already; a dry run
+  1  some failed again, are still under way, were left alone, changed by somebody else or skipped, or
+     there are more than --limit: the same command again
   2  bad usage, a letter that is not there, an event that is none
-  3  a server cannot be reached, or a replay of the letter is under way
-  4  the letter has another version by now; nothing was written
+  3  a server cannot be reached, or a replay of the letter is under way. What was done by then is
+     printed first
+  4  the letter has another version than --if-version, or than it had when it was opened in an editor;
+     nothing was written
 
 Examples:
   gatelog dlq summary
@@ -34,7 +37,7 @@ Examples:
 
 pub(super) const SUMMARY: &str = "\
 The groups with the most open letters come first. What --group of `replay` and `discard` takes is
-printed in the first column; `show` explains the example.
+printed in the first column, quoted for a shell where that is needed; `show` explains the example.
 
 Examples:
   gatelog dlq summary
@@ -52,7 +55,8 @@ Examples:
 
 pub(super) const SHOW: &str = "\
 What is not text is shown as numbers; what could steer the terminal is escaped. A value of more than
-4,096 bytes is cut: `export` has all of it.
+4,096 bytes is cut, as are keys and headers of more than 256: `export` has all of them. Of replays
+that failed and of what was done the newest 1,000 are shown.
 
 Examples:
   gatelog dlq show 0195f3a2
@@ -64,13 +68,15 @@ order in which the letters were given up. How each would go:
 
   would be replayed   it is published once more
   superseded          the same event is a row, or a collision, already; a replay settles the letter
-  pointless           what was wrong is wrong still, or the same bytes would fail again: left alone
-                      unless --force is given
+  pointless           its terminal is not registered, its time is out of range, or the same bytes
+                      would fail again: left alone unless --force is given. An edited letter is
+                      judged by what it was edited to. What is too large for the log is never sent
   already under way   an earlier replay is not 60 s old; left alone
   settled             it has come to its end; left alone
 
 Exit code 1 if any failed again, is still under way after --wait, or was left alone (but for those
-that are settled).
+that are settled), or if there are more than --limit: then the same command again. With --wait 0 what
+is under way is fine.
 
 Examples:
   gatelog dlq replay 0195f3a2
@@ -86,7 +92,11 @@ type cannot be set. The same edit is always the same event, so that storing it t
 edited letter is no longer replayed by itself.
 
 Without --set, --file and --as-is, VISUAL or EDITOR opens the event as JSON. What changed is shown,
-but never the card.
+but never the card. What was written and not stored stays in a file that only you can read, and is
+said where.
+
+Where the original is no JSON object, an edit starts from what its key and headers say; that is a
+guess, and is called so. --as-is refuses that.
 
 Examples:
   gatelog dlq edit 0195f3a2 --set terminal_id=door-7
@@ -99,7 +109,8 @@ pub(super) const DISCARD: &str = "\
 A discarded letter stays in the table, and its event in the log; nothing replays it any more. A letter
 whose replay is under way is left alone.
 
-Exit code 1 if any was left alone (but for those that are settled).
+Exit code 1 if any was left alone (but for those that are settled), or if there are more than --limit:
+then the same command again.
 
 Examples:
   gatelog dlq discard 0195f3a2 --apply --reason \"a test of the installers\"
@@ -108,7 +119,9 @@ Examples:
 
 pub(super) const EXPORT: &str = "\
 Letters of all states, unless --state says which. Bytes are base64, and beside it text where they
-are UTF-8. Nobody but you can read the file; delete it when you are through.
+are UTF-8 and 64 KiB at most. Nobody but you can read the file; delete it when you are through. It is
+FILE.part until it is whole, and never takes the place of another. What was done to the letters is not
+in it.
 
 Examples:
   gatelog dlq export letters.ndjson
@@ -116,8 +129,12 @@ Examples:
 
 pub(super) const IMPORT: &str = "\
 Only letters of this database's log, at offsets that have no other outcome here: after a table was
-lost, or put back from an older backup. What was under way is open again. Doing it twice is the same
-as doing it once. What is skipped is said, with why.
+lost, or put back from an older backup. What was under way is open again; what a letter says is read
+from its bytes. No partition gets more letters than its counters (consumer_offset.dead) say. Doing it
+twice is the same as doing it once. What is skipped is said, with why.
+
+An export holds no actions: who replayed, edited or discarded a letter, and why, does not come back.
+The import itself is written down.
 
 Exit code 1 if a line was skipped.
 
@@ -130,7 +147,10 @@ Every dead letter is in the topic gatelog.swipes.dlq.v1 too, with its original b
 topic from its start and puts back what the table lacks, under the same rules as `import`. What
 operators did is not in the topic: a letter whose event has become a row since comes back as
 superseded, a replay that failed as merged, and all others as open, be they discarded or edited
-before. When the original was published, and the SQLSTATE of a refused row, are not known any more.
+before. For that reason none of them is replayed by itself: look at them, then `replay`. Nor does this
+come back: what operators did and made of letters, when the original was published, the SQLSTATE of a
+refused row, and original headers where they had more than 64 KiB. A letter whose key or value was too
+long for the topic is skipped: `gatelog offsets reset` has the log read again, which makes it anew.
 
 Exit code 1 if a record was skipped.
 

@@ -49,10 +49,11 @@ impl Record {
     }
 
     /// The letter, open and merged into the one that it is a replay of, where it is one.
-    pub(super) fn letter(self, log_id: Uuid, log: &str) -> Result<Letter, String> {
+    pub(super) fn letter(mut self, log_id: Uuid, log: &str) -> Result<Letter, String> {
         if self.text(dlq::TOPIC)? != log {
             return Err(format!("{} is another topic", dlq::TOPIC));
         }
+        self.is_whole()?;
         let (log_partition, log_offset) = (self.number(dlq::PARTITION)?, self.number(dlq::OFFSET)?);
         let stage = self.text(dlq::STAGE)?;
         if [Stage::Decode, Stage::Decide, Stage::Store].iter().all(|known| known.as_str() != stage)
@@ -65,9 +66,11 @@ impl Record {
             return Err("its id is not one of this database's log".to_owned());
         }
         named.retain(|other| *other != id);
-        // A replay carries the id of the letter that it is a replay of, beside its own.
-        let is_replay = self.headers.iter().any(|(name, _)| name == headers::REPLAY);
-        let merged_into = named.first().copied().filter(|_| is_replay);
+        // A replay carries the id of the letter that it is a replay of, beside its own: the last of
+        // them, as consumers take it, whatever else its publisher named.
+        let has = |wanted: &str| self.headers.iter().any(|(name, _)| name == wanted);
+        let is_replay = has(headers::REPLAY) && has(dlq::VERSION);
+        let merged_into = named.last().copied().filter(|_| is_replay);
         let mut message = self.text(dlq::MESSAGE)?.to_owned();
         message.truncate(message.floor_char_boundary(1_024));
         Ok(Letter {
@@ -86,7 +89,8 @@ impl Record {
             settled_at: None,
             lease_until: None,
             merged_into,
-            replay_count: self.number::<i32>(dlq::REPLAY_COUNT)?.max(0),
+            // The topic has one record for each replay that failed: they are counted as they come.
+            replay_count: 0,
             compensations: 0,
             compensate_at: None,
             says: None,
@@ -97,6 +101,24 @@ impl Record {
             },
             amended: None,
         })
+    }
+
+    /// Takes away the consumer's own word that something was too long for the topic: of a genuine one
+    /// nothing stands behind. Without its headers a letter can come back, without key or value not.
+    fn is_whole(&mut self) -> Result<(), String> {
+        let Some((_, omitted)) = self.headers.pop_if(|(name, _)| name == dlq::OMITTED) else {
+            return Ok(());
+        };
+        let omitted = omitted.unwrap_or_default();
+        let mut omitted = omitted.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        if omitted.any(|what| what == b"key" || what == b"value") {
+            return Err(
+                "key or value were too long for the topic: `gatelog offsets reset` reads it \
+                        from the log again"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// The last header of that name, as Kafka's own clients take it.
@@ -173,12 +195,32 @@ mod tests {
     #[test]
     fn a_replay_that_failed_belongs_to_the_first() {
         let first = Uuid::from_u128(4).to_string();
-        let replay = [(headers::REPLAY, "1"), (dlq::ID, first.as_str())];
+        let replay = [(headers::REPLAY, "1"), (dlq::VERSION, "2"), (dlq::ID, first.as_str())];
         let letter = record(&replay).letter(LOG, "log").unwrap();
         assert_eq!(letter.merged_into, Some(Uuid::from_u128(4)));
-        assert_eq!(letter.original.headers.len(), 3);
+        assert_eq!(letter.original.headers.len(), 4);
+        // The last one counts, as for consumers.
+        let other = Uuid::from_u128(5).to_string();
+        let two = [(dlq::ID, other.as_str()), replay[0], replay[1], replay[2]];
+        let letter = record(&two).letter(LOG, "log").unwrap();
+        assert_eq!(letter.merged_into, Some(Uuid::from_u128(4)));
         // Without the header of a replay it is none, whatever ids it names.
         assert_eq!(record(&replay[1..]).letter(LOG, "log").unwrap().merged_into, None);
+    }
+
+    #[test]
+    fn what_the_topic_has_not_whole_is_not_put_back_by_half() {
+        let with = |omitted: &str| {
+            let mut record = record(&[(dlq::OMITTED, "value")]);
+            record.headers.push((dlq::OMITTED.to_owned(), Some(omitted.into())));
+            record.letter(LOG, "log")
+        };
+        // A header of that name before the consumer's own is the original's.
+        assert_eq!(with("headers").unwrap().original.headers.len(), 2);
+        for omitted in ["value", "key, headers", "key, value"] {
+            assert!(with(omitted).unwrap_err().contains("offsets reset"), "{omitted}");
+        }
+        assert!(record(&[(dlq::OMITTED, "value")]).letter(LOG, "log").is_ok());
     }
 
     #[test]
