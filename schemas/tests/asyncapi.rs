@@ -102,7 +102,7 @@ fn swipe() -> Value {
             headers::TYPE_SWIPE_V1,
         ),
         "payload": { "$ref": "./swipe.schema.json" },
-        "bindings": key(id("card_id")),
+        "bindings": key(&id("card_id")),
         "examples": [{
             "name": "online",
             "headers": cloud_event(
@@ -129,7 +129,7 @@ fn decision() -> Value {
         "contentType": headers::CONTENT_TYPE_JSON,
         "headers": headers_of(&ALWAYS, &[headers::TRACEPARENT], headers::TYPE_DECISION_V1),
         "payload": { "$ref": "./decision.schema.json" },
-        "bindings": key(id("terminal_id")),
+        "bindings": key(&id("terminal_id")),
         "examples": [{
             "name": "granted",
             "headers": cloud_event(
@@ -153,7 +153,7 @@ fn dead_letter() -> Value {
         "contentType": "application/octet-stream",
         "headers": { "$ref": "./dead_letter.schema.json" },
         "payload": { "description": "The original bytes, whatever they are; it may have none." },
-        "bindings": key(json!({ "type": "string", "description": "The original key; it may have none." })),
+        "bindings": key(&json!({ "type": "string", "description": "The original key; it may have none." })),
     })
 }
 
@@ -168,12 +168,12 @@ fn cloud_event(id: &str, source: &str, of: &str, time: &str) -> Value {
     })
 }
 
-fn key(schema: Value) -> Value {
+fn key(schema: &Value) -> Value {
     json!({ "kafka": { "key": schema, "bindingVersion": "0.5.0" } })
 }
 
 /// A channel, as `gatelog setup` makes its topic.
-fn channel(topic: &str, title: &str, message: &str, description: &str, config: Value) -> Value {
+fn channel(topic: &str, title: &str, message: &str, description: &str, config: &Value) -> Value {
     json!({
         "address": topic,
         "title": title,
@@ -219,12 +219,12 @@ fn document() -> Value {
         "channels": {
             "swipes": channel("gatelog.swipes.v1", "The log", "swipe",
                 "Every swipe, in the order of each card. The partition count is frozen when the topic \
-                 is made: with more of them, cards would move away from their order.", kept.clone()),
+                 is made: with more of them, cards would move away from their order.", &kept),
             "decisions": channel("gatelog.decisions.v1", "Decisions", "decision",
                 "The decision on every live swipe, by terminal.",
-                json!({ "cleanup.policy": ["delete"], "retention.ms": 604_800_000 })),
+                &json!({ "cleanup.policy": ["delete"], "retention.ms": 604_800_000 })),
             "deadLetters": channel("gatelog.swipes.dlq.v1", "Dead letters", "deadLetter",
-                "Every event that could not be applied.", kept),
+                "Every event that could not be applied.", &kept),
         },
         "operations": {
             "publishSwipe": operation("send", "swipes", "swipe",
