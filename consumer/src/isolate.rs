@@ -92,10 +92,13 @@ impl Pipeline {
         let of_terminal = |other: &&Event<'_>| other.terminal == event.terminal;
         let mut before = undecided.events[..=at].iter().rev().filter(of_terminal);
         let is_bad = |other: &Event<'_>| bad.contains_key(&other.place());
-        let strikes = if self.suspects_the_table { STRIKES * 10 } else { STRIKES };
+        let strikes = if self.recent.suspects_the_table() { STRIKES * 10 } else { STRIKES };
         if (0..strikes).all(|_| before.next().is_some_and(is_bad)) {
             // What has its outcome, because it is read again, keeps it.
-            let is_new = |other: &&Event<'_>| !undecided.batch.stands(other.place());
+            let is_new = |other: &&Event<'_>| {
+                let place = other.place();
+                !undecided.batch.stands(place) || undecided.waiting.waited.contains_key(&place)
+            };
             for after in undecided.events[at + 1..].iter().filter(of_terminal).filter(is_new) {
                 bad.entry(after.place()).or_insert_with(|| Cause::quarantined(sqlstate));
             }
@@ -119,7 +122,6 @@ impl Pipeline {
         let Some(sqlstate) = systemic else { return Ok(()) };
         // Or those that are would not be tried again when it is mended; and while it is, hasty
         // conclusions would be wrong.
-        self.suspects_the_table = true;
         self.bad.clear();
         self.metrics.quarantined.sub(self.quarantine.len() as i64);
         self.quarantine.forget();

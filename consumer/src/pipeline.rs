@@ -59,8 +59,6 @@ pub(crate) struct Pipeline {
     pub(crate) recent: Recent,
     /// Rows of the batch at hand that Postgres refuses, as far as that is known from earlier tries.
     pub(crate) bad: Bad,
-    /// Since rows were last refused from everywhere, until a batch is committed.
-    pub(crate) suspects_the_table: bool,
 }
 
 /// How one try of a transaction ended, if Postgres refused nothing.
@@ -121,7 +119,6 @@ impl Pipeline {
             quarantine: Quarantine::default(),
             recent: Recent::default(),
             bad: Bad::new(),
-            suspects_the_table: false,
         }
     }
 
@@ -329,10 +326,6 @@ impl Pipeline {
     /// Takes note of how a batch's events ended, for the next ones.
     fn learn(&mut self, events: usize, sorted: &Sorted<'_, '_>) {
         self.bad.clear();
-        if std::mem::take(&mut self.suspects_the_table) {
-            // It was mended.
-            self.recent.acquit();
-        }
         self.recent.committed(events, sorted.bad.clone(), Instant::now());
         if sorted.ends.is_empty() {
             return;

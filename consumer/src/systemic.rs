@@ -27,23 +27,17 @@ impl BadRow {
 /// The last few thousand events of a writer, and which of them were bad rows.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    batches: VecDeque<Past>,
+    batches: VecDeque<(usize, Vec<BadRow>)>,
     events: usize,
-}
-
-/// A batch that was committed.
-#[derive(Debug)]
-struct Past {
-    at: Instant,
-    events: usize,
-    bad: Vec<BadRow>,
+    /// Since when the table is taken to be at fault.
+    since: Option<Instant>,
 }
 
 /// Events that are looked back at, about.
 const LOOK_BACK: usize = 10_000;
-/// What was bad longer ago says nothing of the table as it is now: otherwise a few bad rows from
-/// before it was mended would keep a bad row from being given up, and its batch from ever ending.
-const EVIDENCE_MAX: Duration = Duration::from_secs(600);
+/// How long what was bad before counts against the table. Otherwise a few bad rows from before it was
+/// mended would keep a really bad one from being given up, and its batch from ever ending.
+const SUSPECTED_MAX: Duration = Duration::from_secs(600);
 /// Below so many events nobody can tell.
 const SAMPLES_MIN: usize = 200;
 /// One terminal alone is a faulty terminal.
@@ -55,10 +49,20 @@ const ONE_IN: usize = 100;
 
 impl Recent {
     /// Takes in a batch that was committed.
-    pub(crate) fn committed(&mut self, events: usize, bad: Vec<BadRow>, at: Instant) {
-        self.batches.push_back(Past { at, events, bad });
+    ///
+    /// If the table was suspected: rows that went through say that it was mended, and what was bad
+    /// until then was its fault. Without any, the suspicion begins anew.
+    pub(crate) fn committed(&mut self, events: usize, bad: Vec<BadRow>, now: Instant) {
+        if self.since.take().is_some() {
+            if events > bad.len() {
+                self.batches.iter_mut().for_each(|(_, bad)| bad.clear());
+            } else {
+                self.since = Some(now);
+            }
+        }
+        self.batches.push_back((events, bad));
         self.events += events;
-        while let Some(oldest) = self.batches.front().map(|past| past.events)
+        while let Some((oldest, _)) = self.batches.front()
             && self.events - oldest >= LOOK_BACK
         {
             self.events -= oldest;
@@ -66,21 +70,27 @@ impl Recent {
         }
     }
 
-    /// What was bad until now was the table's fault, which was mended.
-    pub(crate) fn acquit(&mut self) {
-        self.batches.iter_mut().for_each(|past| past.bad.clear());
+    /// Whether the table is taken to be at fault.
+    pub(crate) fn suspects_the_table(&self) -> bool {
+        self.since.is_some()
     }
 
     /// The SQLSTATE that says that the table is at fault, if with `bad` of a batch of `events` one
     /// does.
-    pub(crate) fn systemic(&self, events: usize, bad: &[BadRow], now: Instant) -> Option<String> {
+    pub(crate) fn systemic(
+        &mut self,
+        events: usize,
+        bad: &[BadRow],
+        now: Instant,
+    ) -> Option<String> {
         let samples = self.events + events;
         if bad.is_empty() || samples < SAMPLES_MIN {
             return None;
         }
         let mut by_state: HashMap<&str, (usize, HashSet<&str>, HashSet<&str>)> = HashMap::new();
-        let is_recent = |past: &&Past| now.saturating_duration_since(past.at) < EVIDENCE_MAX;
-        let past = self.batches.iter().filter(is_recent).flat_map(|past| &past.bad);
+        let counts =
+            self.since.is_none_or(|since| now.saturating_duration_since(since) < SUSPECTED_MAX);
+        let past = self.batches.iter().filter(|_| counts).flat_map(|(_, bad)| bad);
         for row in past.chain(bad) {
             let (count, terminals, cards) = by_state.entry(&row.sqlstate).or_default();
             *count += 1;
@@ -92,7 +102,9 @@ impl Recent {
                 && cards.len() >= CARDS_MIN
                 && count.saturating_mul(ONE_IN) > samples
         });
-        at_fault.map(|(sqlstate, _)| sqlstate.to_owned())
+        let sqlstate = at_fault.map(|(sqlstate, _)| sqlstate.to_owned())?;
+        self.since.get_or_insert(now);
+        Some(sqlstate)
     }
 }
 
@@ -111,7 +123,7 @@ mod tests {
 
     #[test]
     fn from_everywhere_and_not_before() {
-        let (recent, now) = (Recent::default(), Instant::now());
+        let (mut recent, now) = (Recent::default(), Instant::now());
         assert_eq!(recent.systemic(1_000, &bad(3, 50, 50), now), Some("23514".to_owned()));
         assert_eq!(recent.systemic(1_000, &bad(2, 50, 500), now), None, "two terminals");
         assert_eq!(recent.systemic(1_000, &bad(3, 49, 500), now), None, "few cards");
@@ -132,13 +144,28 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_was_mended_is_not_held_to_its_past() {
-        let (mut recent, now) = (Recent::default(), Instant::now());
-        recent.committed(500, bad(3, 49, 49), now);
+    fn a_table_that_was_mended_is_not_held_to_its_past_and_one_that_was_not_is() {
+        let now = Instant::now();
+        let later = now + SUSPECTED_MAX;
         let last = [BadRow { card_id: "x".to_owned(), ..bad(3, 1, 1)[0].clone() }];
-        assert_eq!(recent.systemic(1, &last, now), Some("23514".to_owned()));
-        assert_eq!(recent.systemic(1, &last, now + EVIDENCE_MAX), None, "long ago");
-        recent.acquit();
-        assert_eq!(recent.systemic(1, &last, now), None);
+        let suspecting = || {
+            let mut recent = Recent::default();
+            recent.committed(500, bad(3, 49, 49), now);
+            assert_eq!(recent.systemic(1, &last, now), Some("23514".to_owned()));
+            assert_eq!(recent.systemic(1, &last, later), None, "long ago");
+            recent
+        };
+        let mut mended = suspecting();
+        mended.committed(2, last.to_vec(), later);
+        assert!(!mended.suspects_the_table(), "a row went through");
+        assert_eq!(mended.systemic(1, &last, later), None);
+        let mut broken = suspecting();
+        broken.committed(1, last.to_vec(), later);
+        assert!(broken.suspects_the_table(), "nothing went through");
+        assert!(broken.systemic(1, &last, later).is_some());
+        // Nothing is forgotten merely because it comes slowly.
+        let mut slow = Recent::default();
+        slow.committed(500, bad(3, 49, 49), now);
+        assert!(slow.systemic(1, &last, later).is_some());
     }
 }

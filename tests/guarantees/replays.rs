@@ -177,6 +177,9 @@ async fn reading_again_reopens_no_letter_and_headers_up_to_the_limit_are_read() 
     let (code, out, err) = world.gatelog(&reset).await?;
     ensure!(code == 0, "{out}{err}");
     world.db.execute(held, &[]).await?;
+    // With the version of the replay that has failed, so that only its having been read says so.
+    let same = "UPDATE dead_letter SET version = 2 WHERE dead_letter_id = $1";
+    world.db.execute(same, &[&letters[0].0]).await?;
     let _consumer = world.consumer_with(&IDLE)?;
     world.caught_up().await?;
     eventually("everything is read again", async || {
@@ -184,6 +187,6 @@ async fn reading_again_reopens_no_letter_and_headers_up_to_the_limit_are_read() 
         Ok(world.db.query_one(sql, &[]).await?.get::<_, bool>(0).then_some(()))
     })
     .await?;
-    assert_eq!(letter(&world, letters[0].0).await?, ("replaying".to_owned(), 1, version + 1));
+    assert_eq!(letter(&world, letters[0].0).await?, ("replaying".to_owned(), 1, 2));
     Ok(())
 }

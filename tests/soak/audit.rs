@@ -121,10 +121,12 @@ pub(crate) async fn audit(
         .iter()
         .map(|row| Duplicate { event_id: row.get(0), first_at: (row.get(1), row.get(2)) })
         .collect();
-    // What lay in a wrong partition is put right by a replay.
+    // What lay in a wrong partition is put right by a replay, and perhaps by another one again.
     let poison: HashSet<Uuid> = poison.iter().map(|one| one.event_id).collect();
     let (outcomes, cured): (Vec<_>, Vec<_>) =
         outcomes.into_iter().partition(|outcome| !poison.contains(&outcome.event_id));
+    let duplicates: Vec<Duplicate> =
+        duplicates.into_iter().filter(|one| !poison.contains(&one.event_id)).collect();
     let found = compare(&outcomes, &duplicates, acknowledged);
     Ok(Findings { rows: found.rows + cured.len(), ..found })
 }

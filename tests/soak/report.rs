@@ -195,6 +195,7 @@ impl Report {
         for (count, what) in [
             (self.letters.poison as u64, "record of poison was published"),
             (self.letters.healed as u64, "dead letter has healed"),
+            (self.letters.merged as u64, "replay has failed again"),
             (self.changes, "permission was changed"),
             (self.commands, "dead letter was replayed or discarded"),
         ] {

@@ -62,6 +62,13 @@ impl Kind {
 }
 
 impl Entry {
+    /// Bytes of its key, value and headers.
+    pub(crate) fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + length(value));
+        length(&self.key) + length(&self.value) + headers.sum::<usize>()
+    }
+
     /// Takes the door command out of the decision if it has expired by now, and says whether it had.
     /// Everything else stays: the decision is history worth having.
     pub(crate) fn expire(&mut self, now: Millis) -> bool {

@@ -15,6 +15,8 @@ use crate::store::{Connector, delete_outbox, sweep_letters, sweep_outbox};
 pub(super) struct Errand {
     pub(super) session: Option<Client>,
     pub(super) delete: Vec<Row>,
+    /// Whether they are deleted, whatever came of the rest.
+    pub(super) is_deleted: bool,
     pub(super) looks: Vec<Look>,
     /// Rows of each partition to bring at most.
     pub(super) each_max: usize,
@@ -55,6 +57,7 @@ impl Errand {
         };
         if !self.delete.is_empty() {
             delete_outbox(&client, &self.delete).await?;
+            self.is_deleted = true;
         }
         let mut found = Vec::new();
         if !self.looks.is_empty() {

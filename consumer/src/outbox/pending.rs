@@ -100,9 +100,8 @@ impl Pending {
     pub(super) fn look_for_letters(&self, max: usize) -> Vec<Letters> {
         let looks = [Kind::DeadLetter, Kind::Replay].map(|kind| {
             let of_kind = self.entries.iter().filter(|(place, _)| place.kind == kind);
-            let (count, bytes) = of_kind.fold((0, 0), |(count, bytes), (_, (entry, _))| {
-                (count + 1, bytes + entry.value.as_ref().map_or(0, Bytes::len))
-            });
+            let (count, bytes) = of_kind
+                .fold((0, 0), |(count, bytes), (_, (entry, _))| (count + 1, bytes + entry.bytes()));
             Letters {
                 kind,
                 behind: self.letters_at.get(&kind).copied(),
@@ -117,8 +116,12 @@ impl Pending {
     /// took the place of another which is still to be sent goes in its stead; behind one that is
     /// under way it is found again later.
     pub(super) fn letters(&mut self, look: &Letters, entries: Vec<Entry>) -> bool {
-        let (found, before) = (entries.len(), self.entries.len());
-        match entries.last() {
+        let before = self.entries.len();
+        let bytes: usize = entries.iter().map(Entry::bytes).sum();
+        let is_full = entries.len() >= look.max || bytes >= look.bytes_max;
+        // What was read to its end is read from the start next time: what comes behind is not to
+        // keep what comes before from being found.
+        match entries.last().filter(|_| is_full) {
             Some(last) => {
                 self.letters_at.insert(look.kind, (last.place.partition, last.place.offset))
             }
@@ -130,7 +133,7 @@ impl Pending {
             }
             self.take(entry);
         }
-        found >= look.max && self.entries.len() > before
+        is_full && self.entries.len() > before
     }
 
     /// A dead letter that its topic refuses for its size goes without its value: the table has it.
@@ -298,13 +301,14 @@ mod tests {
         let mut pending = Pending::default();
         let look = pending.look_for_letters(3)[0];
         assert_eq!((look.behind, look.max, look.bytes_max), (None, 3, LETTER_BYTES_MAX));
-        assert!(!pending.letters(&look, vec![letter(1, b"x"), letter(2, b"x")]));
+        assert!(!pending.letters(&look, vec![letter(8, b"x"), letter(9, b"x")]));
         let look = pending.look_for_letters(3)[0];
-        assert_eq!((look.behind, look.max), (Some((0, 2)), 1));
+        assert_eq!((look.behind, look.max), (None, 1), "that was all: from the start again");
         assert_eq!(look.bytes_max, LETTER_BYTES_MAX - 2);
         assert!(pending.letters(&look, vec![letter(3, b"x")]), "there may be more");
         let kinds: Vec<Kind> = pending.look_for_letters(3).iter().map(|look| look.kind).collect();
         assert_eq!(kinds, [Kind::Replay], "no room for more dead letters, but for replays");
+        assert_eq!(pending.look_for_letters(4)[0].behind, Some((0, 3)));
         assert!(!pending.letters(&look, Vec::new()));
         assert_eq!(pending.look_for_letters(4)[0].behind, None, "from the start again");
     }

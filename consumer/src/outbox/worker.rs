@@ -41,6 +41,9 @@ pub(crate) struct Worker {
     /// When rows are to be deleted: with those that are acknowledged until then.
     delete_at: Option<Instant>,
     sweep_due: bool,
+    /// Whether everything is to be looked through once more, from the next errand on: one that is
+    /// under way has looked before.
+    looks_again: bool,
     /// When Kafka last refused a message, and when that was last said.
     refused_at: Option<Instant>,
     complained_at: Option<Instant>,
@@ -87,6 +90,7 @@ impl Worker {
             errand: Fuse::terminated(),
             delete_at: None,
             sweep_due: false,
+            looks_again: false,
             refused_at: None,
             complained_at: None,
             failed: 0,
@@ -109,8 +113,7 @@ impl Worker {
                 handed = self.handed.recv(), if has_room || stopping => match handed {
                     Some(Handed::Entries(entries)) => self.take(entries)?,
                     Some(Handed::LookAgain) => {
-                        self.pending.look_again();
-                        self.sweep_due = true;
+                        (self.looks_again, self.sweep_due) = (true, true);
                     }
                     None => break,
                 },
@@ -253,6 +256,9 @@ impl Worker {
         let room = self.settings.outbox.waiting_max.saturating_sub(self.pending.len());
         let (mut looks, mut letters, mut partitions) = (Vec::new(), Vec::new(), Vec::new());
         if std::mem::take(&mut self.sweep_due) {
+            if std::mem::take(&mut self.looks_again) {
+                self.pending.look_again();
+            }
             let held = self.claims.held().into_iter();
             let held: HashMap<_, _> = held.map(|(c, p)| (c, p.open.next_offset)).collect();
             looks = self.pending.looks(&held);
@@ -273,16 +279,18 @@ impl Worker {
         }
         let each_max = (room / looks.len().max(1)).clamp(1, EACH_MAX);
         let session = self.session.take();
-        let errand = Errand { session, delete, looks, each_max, partitions, letters };
+        let errand =
+            Errand { session, delete, is_deleted: false, looks, each_max, partitions, letters };
         let limit_ms = self.settings.postgres.connect_timeout_ms;
         self.errand = errand.run(self.connector.clone(), limit_ms).boxed().fuse();
     }
 
     fn done(&mut self, done: Done) -> Result<(), Error> {
         let Done { errand, outcome } = done;
-        let Errand { session, delete, looks, each_max, letters: looks_for_letters, .. } = errand;
+        let Errand { session, delete, is_deleted, looks, each_max, .. } = errand;
+        let looks_for_letters = errand.letters;
         self.session = session;
-        self.pending.deleted(delete, outcome.is_ok());
+        self.pending.deleted(delete, is_deleted);
         match outcome {
             Ok(Found { decisions, letters }) => {
                 self.failed = 0;

@@ -9,7 +9,10 @@ WITH locked AS (
     -- A replay that no consumer has read yet: what has been read may be in Kafka, and come.
     SELECT l.dead_letter_id, o.log_partition, o.log_offset
     FROM outbox o JOIN locked l USING (log_partition, log_offset)
-    WHERE o.kind = 'replay' AND NOT o.taken AND l.state = 'replaying'
+    WHERE o.kind = 'replay'
+      -- Of an open letter, what became of its replay is known: the row is a leftover.
+      AND (NOT o.taken OR l.state = 'open')
+    ORDER BY o.log_partition, o.log_offset
     FOR UPDATE OF o
 ), held AS (
     SELECT l.dead_letter_id

@@ -54,7 +54,7 @@ WITH wanted AS (
         header_names = excluded.header_names,
         header_values = excluded.header_values,
         since = excluded.since,
-        expires_at = NULL,
-        taken = false
+        expires_at = NULL
+        -- Whether it is taken stays: the one before may come still.
 )
 SELECT dead_letter_id FROM begun
