@@ -159,7 +159,15 @@ async fn an_operator_acts_on_letters_and_opens_no_door() {
     Stand::with(async |stand| {
         let operator = stand.session(Role::Operator).await;
         let columns = "log_partition, log_offset, header_names, header_values, since";
-        let replay = format!("INSERT INTO outbox ({columns}) VALUES (0, 1, '{{}}', '{{}}', now())");
+        let with = |headers: &str| {
+            format!("INSERT INTO outbox ({columns}) VALUES (0, 1, {headers}, now())")
+        };
+        let replay = with("ARRAY['gatelog-replay'::bytea], ARRAY['1'::bytea]");
+        // What goes into the log says that it is a replay, or it would be a live swipe.
+        for headers in ["'{}', '{}'", "ARRAY['ce_id'::bytea], ARRAY['1'::bytea]"] {
+            let error = operator.batch_execute(&with(headers)).await.unwrap_err();
+            assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION), "{error}");
+        }
         let of_kind = |kind: &str| {
             format!(
                 "INSERT INTO outbox ({columns}, kind) VALUES (0, 2, '{{}}', '{{}}', now(), '{kind}')"
