@@ -30,6 +30,8 @@ pub(crate) const WRONG: &str = "SELECT count(*) FROM access_log a \
 
 /// Live for as long as this takes.
 const LIVE: (&str, &str) = ("GATELOG_CONSUMER_DECISION__LIVE_WINDOW_MS", "3600000");
+/// A process that stops at a step stops its other writers anywhere: perhaps with the permission lock.
+const ONE_WRITER: (&str, &str) = ("GATELOG_CONSUMER_BATCH__WRITERS", "1");
 
 fn card(number: usize) -> String {
     format!("c{number}")
@@ -159,7 +161,7 @@ async fn a_forgotten_transaction_stops_no_door() -> Result<()> {
 async fn deleting_and_renaming_in_mid_batch_breaks_nothing() -> Result<()> {
     let mut world = world().await?;
     // Stopped with its decision made and not committed.
-    let stopped = world.faulty_consumer_with("rows=1*return(stop)", &[LIVE])?;
+    let stopped = world.faulty_consumer_with("rows=1*return(stop)", &[LIVE, ONE_WRITER])?;
     let swipes: Vec<_> = (0..CARDS).map(|number| live(&card(number), 0)).collect();
     let places = world.log.publish_swipes(&swipes).await?;
     stopped.says("a fail point").await?;
@@ -191,7 +193,7 @@ async fn killed_while_it_decides_again_under_the_lock_it_holds_nobody_up() -> Re
     let mut world = world().await?;
     // Its decision is made when the clock moves; then it takes the lock, decides again, and dies.
     let points = "rows=1*return(stop);lock=1*return(kill)";
-    let mut victim = world.faulty_consumer_with(points, &[LIVE])?;
+    let mut victim = world.faulty_consumer_with(points, &[LIVE, ONE_WRITER])?;
     let swipes: Vec<_> = (0..CARDS).map(|number| live(&card(number), 0)).collect();
     let places = world.log.publish_swipes(&swipes).await?;
     victim.says("a fail point").await?;
