@@ -150,7 +150,7 @@ COMMENT ON COLUMN analyst.access_event.direction IS
     'in or out: the terminal''s own at that moment, or what the event said at one for both; null where nobody said it.';
 COMMENT ON COLUMN analyst.access_event.granted IS 'The decision that was made from the log.';
 COMMENT ON COLUMN analyst.access_event.passed IS
-    'Whether the door opened, as far as is known: what an offline terminal decided by itself, else granted.';
+    'What let the card through, as far as is known: what an offline terminal decided by itself, else granted. A swipe that an online terminal handed in late is taken so, too, though no command opened a door for it.';
 COMMENT ON COLUMN analyst.access_event.reasons IS
     'All reasons of a denial, in their precedence; empty when granted. New ones may come: take one that you do not know as other.';
 COMMENT ON COLUMN analyst.access_event.primary_reason IS 'The first of reasons; null when granted.';

@@ -9,7 +9,17 @@ DROP INDEX outbox_letters;
 CREATE INDEX outbox_letters ON outbox (kind, log_partition, log_offset) WHERE kind <> 'decision';
 -- What goes back into the log opens no door, whoever wrote it here.
 ALTER TABLE outbox
-    ADD CHECK (kind <> 'replay' OR 'gatelog-replay'::bytea = ANY (header_names));
+    ADD CHECK (kind <> 'replay' OR coalesce('gatelog-replay'::bytea = ANY (header_names), false)),
+    -- Or whoever reads it could not, nor ever delete it.
+    ADD CHECK (coalesce(array_ndims(header_names), 1) = 1 AND coalesce(array_ndims(header_values), 1) = 1),
+    ADD CHECK (array_position(header_names, NULL) IS NULL),
+    ADD CHECK (isfinite(since));
+ALTER TABLE dead_letter
+    ADD CHECK (coalesce(array_ndims(header_names), 1) = 1 AND coalesce(array_ndims(header_values), 1) = 1
+               AND coalesce(array_ndims(amended_header_names), 1) = 1
+               AND coalesce(array_ndims(amended_header_values), 1) = 1),
+    ADD CHECK (array_position(header_names, NULL) IS NULL
+               AND array_position(amended_header_names, NULL) IS NULL);
 
 -- What the original of a letter, or what an operator made of it, takes in Kafka, about.
 CREATE FUNCTION record_bytes(key bytea, value bytea, header_names bytea[], header_values bytea[])

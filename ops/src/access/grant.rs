@@ -80,7 +80,13 @@ pub async fn revoke(
         let before: Option<UserAccess> = edit::find(transaction, card_id).await?;
         let mut after = before.clone().unwrap_or_else(|| UserAccess::new(card_id));
         match revoke {
-            Revoke::Zones(zones) => after.remove(zones),
+            Revoke::Zones(zones) => {
+                // Misspelt, it would be called revoked, and the card would keep what it has.
+                for zone_id in zones.iter().filter(|zone_id| !after.zones.contains(zone_id)) {
+                    must_be_a_zone(transaction, zone_id).await?;
+                }
+                after.remove(zones);
+            }
             Revoke::All => after.zones.clear(),
         }
         Ok(vec![write(transaction, before.as_ref(), after, asked.if_version).await?])
@@ -90,12 +96,7 @@ pub async fn revoke(
 
 async fn must_exist(transaction: &Transaction<'_>, grant: &Grant) -> Result<(), edit::Error> {
     for zone_id in &grant.zones {
-        if edit::find::<Zone>(transaction, zone_id).await?.is_none() {
-            return Err(refused(format!(
-                "no such zone {zone_id:?}; `gatelog access zone list` shows them, `gatelog access \
-                 zone set {zone_id} --new --name NAME` registers it"
-            )));
-        }
+        must_be_a_zone(transaction, zone_id).await?;
     }
     if let Some(Some(schedule_id)) = &grant.schedule
         && edit::find::<Schedule>(transaction, schedule_id).await?.is_none()
@@ -106,6 +107,16 @@ async fn must_exist(transaction: &Transaction<'_>, grant: &Grant) -> Result<(), 
         )));
     }
     Ok(())
+}
+
+async fn must_be_a_zone(transaction: &Transaction<'_>, zone_id: &str) -> Result<(), edit::Error> {
+    if edit::find::<Zone>(transaction, zone_id).await?.is_some() {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "no such zone {zone_id:?}; `gatelog access zone list` shows them, `gatelog access zone set \
+         {zone_id} --new --name NAME` registers it"
+    )))
 }
 
 /// The card itself: new, or with another validity.

@@ -74,7 +74,7 @@ const AT_ONCE_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of letters that are kept to the end.
 const EARLY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The lock of whoever puts letters back: what one has counted, no other fills.
-const LOCK: i64 = 7_310_306_031;
+const LOCK: i64 = 7_310_306_032;
 
 impl<'a> PutBack<'a> {
     pub(super) async fn new(

@@ -106,7 +106,7 @@ pub async fn export(settings: &Settings, options: &Options) -> Result<Report, Er
     let client = connect::postgres(&settings.postgres).await?;
     client.batch_execute("SET timezone = 'UTC'").await?;
     let view = View::read(&client, &options.view).await?;
-    let days = days(&client, options).await?;
+    let days = days(&client, &view.name, options).await?;
     let folder = options.out.join(&view.name);
     let _turn = take_turn(&folder)?;
     let statement = client.prepare(&view.statement()).await?;
@@ -138,16 +138,24 @@ pub async fn export(settings: &Settings, options: &Options) -> Result<Report, Er
     Ok(report)
 }
 
+/// Views whose days need the day after: a stay that begins in one ends in the other.
+const READING_ON: [&str; 1] = ["dwell"];
+
 /// The days of the span that there are, and that are over.
-async fn days(client: &Client, options: &Options) -> Result<Vec<Date>, Error> {
+async fn days(client: &Client, view: &str, options: &Options) -> Result<Vec<Date>, Error> {
     let today = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')";
     let today = parse(client.query_one(today, &[]).await?.get(0))?;
     let yesterday =
         today.yesterday().map_err(|error| Error::Other(format!("the day before: {error}")))?;
-    let (from, to) = (options.from, options.to.unwrap_or(yesterday));
-    if to >= today {
+    let last = match READING_ON.contains(&view) {
+        true => yesterday.yesterday().map_err(|error| Error::Other(format!("a day: {error}")))?,
+        false => yesterday,
+    };
+    let (from, to) = (options.from, options.to.unwrap_or(last));
+    if to > last {
         return Err(Error::Usage(format!(
-            "--to {to}: a day is exported when it is over, by UTC; the last that can be is {yesterday}"
+            "--to {to}: a day is exported when it is over, by UTC, with all that {view} reads for it; \
+             the last that can be is {last}"
         )));
     }
     if from > to {

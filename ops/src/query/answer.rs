@@ -101,7 +101,10 @@ impl Answer {
         writer.write_record(self.columns.iter().map(|column| &column.name)).map_err(cannot)?;
         for line in &self.rows {
             writer
-                .write_record(line.values.iter().map(|value| cell(value, ";")))
+                .write_record(line.values.iter().zip(&self.columns).map(|(value, column)| {
+                    let text = cell(value, ";");
+                    if column.is_number { text } else { no_formula(text) }
+                }))
                 .map_err(cannot)?;
         }
         let bytes = writer.into_inner().map_err(|error| Error::Other(format!("CSV: {error}")))?;
@@ -118,6 +121,15 @@ impl Answer {
         };
         let more = if self.more { "; there are more: --limit says how many to print" } else { "" };
         format!("{rows}: {}{more}", harmless(about))
+    }
+}
+
+/// A spreadsheet takes text that begins so for a formula, whoever wrote it: a card's name comes from a
+/// reader.
+fn no_formula(text: String) -> String {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{text}"),
+        false => text,
     }
 }
 

@@ -49,14 +49,14 @@ pub(super) fn sentences(data: &Data) -> Vec<String> {
     }
     if totals.let_in + totals.kept_out > 0 {
         all.push(format!(
-            "Terminals that were offline let in {} without a right to enter, and kept out {} with one.",
-            things(totals.let_in, "card"),
+            "At terminals that were offline, {} let in a card without a right to enter, and {} kept out one with it.",
+            things(totals.let_in, "swipe"),
             number(totals.kept_out)
         ));
     }
     if totals.collisions > 0 {
         all.push(format!(
-            "{} at two readers in one millisecond: a shared or a cloned card.",
+            "{} of a card that was read twice in one millisecond: a shared or a cloned card.",
             things(totals.collisions, "swipe")
         ));
     }

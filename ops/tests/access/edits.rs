@@ -94,6 +94,7 @@ async fn a_new_card_is_registered_only_if_that_was_said() {
             ("grant a --schedule s", "no such schedule \"s\""),
             ("grant a --from 2027-01-01 --until 2026-01-01", "end before it begins"),
             ("revoke c hall", "no such card"),
+            ("revoke a roof", "no such zone \"roof\""),
             ("block c", "no such card"),
             ("show c", "no such card"),
             ("history c", "no such card"),

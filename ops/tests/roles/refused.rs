@@ -164,8 +164,17 @@ async fn an_operator_acts_on_letters_and_opens_no_door() {
         };
         let replay = with("ARRAY['gatelog-replay'::bytea], ARRAY['1'::bytea]");
         // What goes into the log says that it is a replay, or it would be a live swipe.
-        for headers in ["'{}', '{}'", "ARRAY['ce_id'::bytea], ARRAY['1'::bytea]"] {
-            let error = operator.batch_execute(&with(headers)).await.unwrap_err();
+        // And nobody can leave there what no consumer could read or delete.
+        let odd = [
+            with("'{}', '{}'"),
+            with("ARRAY['ce_id'::bytea], ARRAY['1'::bytea]"),
+            with("ARRAY[NULL]::bytea[], ARRAY[NULL]::bytea[]"),
+            with("ARRAY['gatelog-replay'::bytea, NULL], ARRAY['1'::bytea, NULL]"),
+            with("ARRAY[['gatelog-replay'::bytea]], ARRAY[['1'::bytea]]"),
+            replay.replace("now()", "'infinity'"),
+        ];
+        for sql in odd {
+            let error = operator.batch_execute(&sql).await.expect_err(&sql);
             assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION), "{error}");
         }
         let of_kind = |kind: &str| {
