@@ -52,6 +52,11 @@ fn header(name: &str, of: &str) -> Value {
             "description": "How many times it has been replayed. An event that has it never opens a door.",
         }),
         headers::dlq::ID => format("uuid", "Of a replay: the dead letter that it is a replay of."),
+        headers::dlq::VERSION => json!({
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "Of a replay: the version that its dead letter got with it; only while the letter has that does this replay settle it.",
+        }),
         other => panic!("{other} has no schema"),
     }
 }
@@ -98,7 +103,13 @@ fn swipe() -> Value {
         "contentType": headers::CONTENT_TYPE_JSON,
         "headers": headers_of(
             &ALWAYS,
-            &[headers::TRACEPARENT, headers::DEADLINE, headers::REPLAY, headers::dlq::ID],
+            &[
+                headers::TRACEPARENT,
+                headers::DEADLINE,
+                headers::REPLAY,
+                headers::dlq::ID,
+                headers::dlq::VERSION,
+            ],
             headers::TYPE_SWIPE_V1,
         ),
         "payload": { "$ref": "./swipe.schema.json" },
@@ -149,7 +160,8 @@ fn dead_letter() -> Value {
         "title": "A dead letter",
         "summary": "An event that could not be applied, and why.",
         "description": "Key, value and headers are the original record's; these headers come beside \
-            them. Numbers are decimal text there. Names: KIP-1191's where it has them.",
+            them, and gatelog-dlq-omitted where key, value or headers are left out for their size: it \
+            names which. Numbers are decimal text there. Names: KIP-1191's where it has them.",
         "contentType": "application/octet-stream",
         "headers": { "$ref": "./dead_letter.schema.json" },
         "payload": { "description": "The original bytes, whatever they are; it may have none." },
@@ -267,6 +279,7 @@ fn every_header_is_described() {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let mut of_a_swipe: BTreeSet<String> = set(&headers::OF_A_SWIPE);
     of_a_swipe.insert(headers::dlq::ID.to_owned());
+    of_a_swipe.insert(headers::dlq::VERSION.to_owned());
     assert_eq!(described("swipe"), of_a_swipe);
     assert_eq!(described("decision"), set(&headers::OF_A_DECISION));
 
