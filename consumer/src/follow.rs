@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use librdkafka::Lifeline;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -31,16 +32,18 @@ pub(crate) struct Follow {
     metrics: Metrics,
     lag: Arc<AtomicI64>,
     topic: String,
+    pub(crate) lifeline: Lifeline,
 }
 
 impl Follow {
     pub(crate) fn new(
         topic: String,
+        lifeline: Lifeline,
         claims: Arc<Claims>,
         metrics: Metrics,
         lag: Arc<AtomicI64>,
     ) -> Self {
-        Self { rebalances: Mutex::default(), claims, metrics, lag, topic }
+        Self { rebalances: Mutex::default(), claims, metrics, lag, topic, lifeline }
     }
 
     fn push(&self, rebalance: Rebalance) {
@@ -54,6 +57,7 @@ impl Follow {
 
 impl ClientContext for Follow {
     fn stats(&self, statistics: Statistics) {
+        self.lifeline.seen(&statistics);
         let Some(topic) = statistics.topics.get(&self.topic) else {
             return;
         };

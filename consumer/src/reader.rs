@@ -140,6 +140,9 @@ impl Reader {
             self.hint(CommitMode::Async);
             self.hinted = Instant::now();
         }
+        if self.consumer.context().lifeline.pull(self.consumer.client()) {
+            warn!("every broker was lost; connecting to the bootstrap servers again");
+        }
         while let Some(rebalance) = self.consumer.context().pop() {
             match rebalance {
                 Rebalance::Assign(partitions) => {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+use librdkafka::Lifeline;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use resilience::{Breaker, BreakerSettings};
 use tokio::net::TcpListener;
@@ -77,7 +78,9 @@ async fn work(
     let connector = Arc::new(Connector::new(settings)?);
     let claims = Arc::new(Claims::default());
     let topic = settings.topic.swipes.clone();
-    let follow = Follow::new(topic.clone(), claims.clone(), metrics.clone(), ready.lag.clone());
+    let lifeline = Lifeline::new(&settings.kafka.brokers);
+    let follow =
+        Follow::new(topic.clone(), lifeline, claims.clone(), metrics.clone(), ready.lag.clone());
     let starting = async {
         let session_timeout_ms = start::session_timeout_ms(settings).await?;
         let consumer = connect(settings, connector.member(), session_timeout_ms, follow)?;

@@ -112,7 +112,8 @@ impl AskKafka {
             if partitions == 0 {
                 return Err(Error::NoTopic(topic));
             }
-            let topic_id = topic_id::fetch(consumer.client(), &topic, ASK).map_err(failed)?;
+            let topic_id =
+                librdkafka::topic_id::fetch(consumer.client(), &topic, ASK).map_err(failed)?;
             Ok(Identity { topic_id, partitions })
         })
         .await

@@ -91,5 +91,5 @@ fn ask(
     let cluster_id = admin.inner().fetch_cluster_id(timeout);
     let cluster_id =
         cluster_id.ok_or_else(|| Error::Kafka("it does not say which cluster it is".to_owned()))?;
-    Ok((cluster_id, topic_id::fetch(admin.inner(), topic, timeout)?, partitions))
+    Ok((cluster_id, librdkafka::topic_id::fetch(admin.inner(), topic, timeout)?, partitions))
 }

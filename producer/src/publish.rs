@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use librdkafka::Lifeline;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,8 +12,9 @@ use rdkafka::message::Message;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer,
 };
+use rdkafka::statistics::Statistics;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{Error, Event, Metrics, Settings};
 
@@ -37,7 +39,8 @@ impl Publisher {
     /// # Errors
     /// [`Error::Producer`]: librdkafka refuses the configuration.
     pub fn new(settings: &Settings, metrics: Arc<Metrics>) -> Result<Self, Error> {
-        let context = Context { metrics, complaint: Mutex::default() };
+        let lifeline = Lifeline::new(&settings.kafka.brokers);
+        let context = Context { metrics, complaint: Mutex::default(), lifeline };
         let config = client_config(settings);
         let producer = ThreadedProducer::from_config_and_context(&config, context);
         Ok(Self {
@@ -87,6 +90,13 @@ impl Publisher {
 
     pub(crate) fn forget_complaint(&self) {
         *self.context().complaint() = None;
+    }
+
+    /// Connects again where every broker was lost; to be called now and then.
+    pub(crate) fn reconnect(&self) {
+        if self.context().lifeline.pull(self.client()) {
+            warn!("every broker was lost; connecting to the bootstrap servers again");
+        }
     }
 
     pub(crate) fn client(&self) -> &Client<Context> {
@@ -157,6 +167,7 @@ fn client_config(settings: &Settings) -> ClientConfig {
         .set("queue.buffering.max.kbytes", publish.queue_kib_max.to_string())
         // A broker that makes topics by itself would choose the partition count, for ever.
         .set("allow.auto.create.topics", "false");
+    Lifeline::attach(&mut config);
     config
 }
 
@@ -175,6 +186,7 @@ pub(crate) struct Ticket {
 pub(crate) struct Context {
     metrics: Arc<Metrics>,
     complaint: Mutex<Option<String>>,
+    lifeline: Lifeline,
 }
 
 impl Context {
@@ -184,6 +196,10 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    fn stats(&self, statistics: Statistics) {
+        self.lifeline.seen(&statistics);
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What matters of it is said by readiness and by the requests that fail, once.
         debug!(?level, facility, message, "librdkafka");

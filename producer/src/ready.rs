@@ -107,6 +107,7 @@ pub(crate) async fn watch(
     let mut failures = 0;
     let mut reminder = Reminder::default();
     loop {
+        publisher.reconnect();
         let state = ask(&publisher, Duration::from_millis(settings.check_timeout_ms)).await;
         if let Some((code, reason)) = publisher.client().fatal_error() {
             return Error::Fatal { code, reason };

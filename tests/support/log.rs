@@ -1,14 +1,18 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use librdkafka::Lifeline;
 use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::future_producer::{DeliveryFuture, OwnedDeliveryResult};
 use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, Statistics, TopicPartitionList};
 use schemas::{Millis, Mode, Nonce, Swipe, derive_event_id, headers};
+use tokio::time::timeout;
 
 /// A record to publish, with whatever bytes a test wants.
 #[derive(Debug, Clone)]
@@ -84,16 +88,27 @@ pub fn live(card_id: &str, terminal_id: &str, ms: i64) -> Swipe<'static> {
     swipe
 }
 
+/// Keeps a producer connected while a broker comes and goes.
+struct Afloat(Arc<Lifeline>);
+
+impl ClientContext for Afloat {
+    fn stats(&self, statistics: Statistics) {
+        self.0.seen(&statistics);
+    }
+}
+
 /// A topic of one test.
 #[derive(Clone)]
 pub struct Log {
     brokers: String,
     topic: String,
-    producer: FutureProducer,
+    producer: FutureProducer<Afloat>,
+    lifeline: Arc<Lifeline>,
 }
 
 impl Log {
     pub(crate) fn new(brokers: &str, topic: &str) -> Result<Self> {
+        let lifeline = Arc::new(Lifeline::new(brokers));
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
@@ -103,8 +118,9 @@ impl Log {
             .set("compression.type", "lz4")
             .set("message.max.bytes", "67108864")
             .set("message.timeout.ms", "60000")
-            .create()?;
-        Ok(Self { brokers: brokers.to_owned(), topic: topic.to_owned(), producer })
+            .set("statistics.interval.ms", "5000")
+            .create_with_context(Afloat(lifeline.clone()))?;
+        Ok(Self { brokers: brokers.to_owned(), topic: topic.to_owned(), producer, lifeline })
     }
 
     /// The topic's name.
@@ -138,10 +154,20 @@ impl Log {
         }
         let mut places = Vec::with_capacity(under_way.len());
         for sent in under_way {
-            let delivered = sent.await?.map_err(|(error, _)| anyhow!(error))?;
+            let delivered = self.outcome(sent).await?.map_err(|(error, _)| anyhow!(error))?;
             places.push((delivered.partition, delivered.offset));
         }
         Ok(places)
+    }
+
+    /// Waits for what became of a record, whatever is done to the broker meanwhile.
+    async fn outcome(&self, mut sent: DeliveryFuture) -> Result<OwnedDeliveryResult> {
+        loop {
+            match timeout(Duration::from_secs(1), &mut sent).await {
+                Ok(outcome) => return Ok(outcome?),
+                Err(_) => drop(self.lifeline.pull(self.producer.client())),
+            }
+        }
     }
 
     /// Publishes swipes as the gateway would.

@@ -1,15 +1,17 @@
 //! The Kafka side of the outbox: messages are queued in librdkafka, and what became of each comes
 //! back as a [`Report`].
 
+use librdkafka::Lifeline;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{
-    BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer,
+    BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer,
 };
+use rdkafka::statistics::Statistics;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Entry, Kind, Place};
 use crate::error::Error;
@@ -61,7 +63,9 @@ impl Publisher {
             // A topic that is not there is said to be so at once, and found soon after it is made.
             .set("topic.metadata.propagation.max.ms", "1000")
             .set("topic.metadata.refresh.interval.ms", "2000");
-        let producer = ThreadedProducer::from_config_and_context(&config, Reports(reports))
+        Lifeline::attach(&mut config);
+        let reports = Reports { sender: reports, lifeline: Lifeline::new(&settings.kafka.brokers) };
+        let producer = ThreadedProducer::from_config_and_context(&config, reports)
             .map_err(Error::kafka("starting the outbox's producer"))?;
         let Topic { swipes, decisions, dlq } = settings.topic.clone();
         Ok((Self { producer, decisions, dead_letters: dlq, log: swipes }, seen))
@@ -81,6 +85,14 @@ impl Publisher {
         self.producer.send(record).map_err(|(error, _)| code(&error))
     }
 
+    /// Connects again where every broker was lost; to be called now and then.
+    pub(crate) fn reconnect(&self) {
+        let client = self.producer.client();
+        if client.context().lifeline.pull(client) {
+            warn!("every broker was lost; the outbox connects to the bootstrap servers again");
+        }
+    }
+
     /// The topic of a kind.
     pub(crate) fn topic(&self, kind: Kind) -> &str {
         match kind {
@@ -96,9 +108,16 @@ fn code(error: &KafkaError) -> RDKafkaErrorCode {
     error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
 }
 
-struct Reports(UnboundedSender<Report>);
+struct Reports {
+    sender: UnboundedSender<Report>,
+    lifeline: Lifeline,
+}
 
 impl ClientContext for Reports {
+    fn stats(&self, statistics: Statistics) {
+        self.lifeline.seen(&statistics);
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What matters of it is said once, by whoever gets the report.
         debug!(?level, facility, message, "librdkafka");
@@ -115,6 +134,6 @@ impl ProducerContext<NoCustomPartitioner> for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, place: Box<Place>) {
         let outcome = result.as_ref().map(drop).map_err(|(error, _)| code(error));
         // Whoever waited may have gone: then the next sweep publishes it again.
-        drop(self.0.send(Report { place: *place, outcome }));
+        drop(self.sender.send(Report { place: *place, outcome }));
     }
 }

@@ -121,6 +121,7 @@ impl Worker {
                 () = self.claims.more() => self.sweep_due = true,
                 _ = ticks.tick() => {
                     self.sweep_due = true;
+                    self.publisher.reconnect();
                     self.send_waiting()?;
                     self.mended();
                 }

@@ -1,8 +1,7 @@
 //! Kafka's own id of a topic (KIP-516), which tells a topic from another one of the same name that
 //! was made after the first was deleted.
 //!
-//! librdkafka knows it (`DescribeTopics`, since 2.3), rust-rdkafka 0.39 does not pass it on: this
-//! crate calls the C functions, and is the only one of the workspace that may.
+//! librdkafka knows it (`DescribeTopics`, since 2.3).
 
 use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
