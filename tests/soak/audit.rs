@@ -46,12 +46,22 @@ const COMMAND_TTL_MS: i64 = 5_000;
 /// By how much that may be off, in ms.
 const EARLY_MS: i64 = 200;
 
+/// Wrong commands that are shown.
+const SHOWN_MAX: usize = 5;
+
 /// Holds the topic of the decisions against the tables. A row need not be live any more: where a
-/// database was put back, the log made it again, later.
-pub(crate) async fn audit_decisions(client: &Client, world: &World) -> Result<Findings> {
+/// database was put back, the log made it again, later. Then it may be decided otherwise than it was,
+/// and than what was told of it: that is what a database that is put back costs.
+pub(crate) async fn audit_decisions(
+    client: &Client,
+    world: &World,
+    was_put_back: bool,
+) -> Result<Findings> {
     let sql = "SELECT event_id, live, granted, \
-                      (extract(epoch FROM occurred_at) * 1000)::bigint FROM access_log \
-               UNION ALL SELECT event_id, live, false, 0 FROM collision";
+                      (extract(epoch FROM occurred_at) * 1000)::bigint, \
+                      (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint \
+               FROM access_log \
+               UNION ALL SELECT event_id, live, false, 0, 0 FROM collision";
     let rows = client.query(sql, &[]).await?;
     let published = world.published().await?;
     let told: HashSet<Uuid> = published.iter().map(|one| one.decision.event_id).collect();
@@ -73,16 +83,32 @@ pub(crate) async fn audit_decisions(client: &Client, world: &World) -> Result<Fi
         client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect();
     let live = rows.iter().filter(|row| row.get(1)).map(|row| row.get::<_, Uuid>(0));
     let opened: HashSet<Uuid> = rows.iter().filter(|r| r.get(2)).map(|row| row.get(0)).collect();
+    let committed: HashMap<Uuid, i64> = rows.iter().map(|r| (r.get(0), r.get(4))).collect();
     let commands = published.iter().filter_map(|one| {
-        one.decision.command.as_ref().map(|command| (one.decision.event_id, command.command_id))
+        one.decision
+            .command
+            .as_ref()
+            .map(|command| (one.decision.event_id, command.command_id, one.record.timestamp_ms))
     });
-    let wrong = |(event, command): &(Uuid, Uuid)| {
-        !opened.contains(event) || *command != schemas::command_id(*event)
+    let wrong = |(event, command, sent_ms): &(Uuid, Uuid, Option<i64>)| {
+        // What a command is sent for is committed before.
+        let made_again =
+            committed.get(event).zip(sent_ms.as_ref()).is_some_and(|(at, sent)| sent < at);
+        let of_another_life = was_put_back && made_again;
+        !(opened.contains(event) || of_another_life) || *command != schemas::command_id(*event)
     };
+    for (event, command, sent_ms) in commands.clone().filter(wrong).take(SHOWN_MAX) {
+        let row = rows.iter().find(|row| row.get::<_, Uuid>(0) == event);
+        let row = row.map(|row| {
+            let (live, granted, made_ms): (bool, bool, i64) = (row.get(1), row.get(2), row.get(4));
+            format!("live {live}, granted {granted}, committed {made_ms}")
+        });
+        eprintln!("  ✘ command {command} of {event}, sent {sent_ms:?}; its row: {row:?}");
+    }
     Ok(Findings {
         decisions: published.len(),
         untold: live.filter(|id| !told.contains(id)).count(),
-        replays_opening: commands.clone().filter(|(id, _)| replayed.contains(id)).count(),
+        replays_opening: commands.clone().filter(|(id, ..)| replayed.contains(id)).count(),
         wrong_commands: commands.filter(wrong).count(),
         // Those without any decision are counted apart.
         missing_commands: due.keys().filter(|id| told.contains(id)).count(),

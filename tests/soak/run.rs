@@ -159,7 +159,9 @@ async fn account(
     let client = connect(&stage.postgres).await?;
     let findings =
         audit(&client, &acknowledged, &ledger.poisons()).await.context("reading the tables")?;
-    let told = audit_decisions(&client, &stage.fleet.world).await.context("reading decisions")?;
+    let told = audit_decisions(&client, &stage.fleet.world, stage.puts_back)
+        .await
+        .context("reading decisions")?;
     let Findings { decisions, untold, wrong_commands, missing_commands, replays_opening, .. } =
         told;
     let findings = Findings {
