@@ -141,7 +141,7 @@ impl Reader {
             self.hinted = Instant::now();
         }
         if self.consumer.context().lifeline.pull(self.consumer.client()) {
-            warn!("every broker was lost; connecting to the bootstrap servers again");
+            warn!("no broker is known, or none is reached; trying the bootstrap servers again");
         }
         while let Some(rebalance) = self.consumer.context().pop() {
             match rebalance {

@@ -7,7 +7,7 @@ use rand::rng;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -76,6 +76,9 @@ async fn log(
 ) -> Result<Log, Error> {
     let asking = AskKafka { consumer, topic: settings.topic.swipes.clone() };
     let ask = || async {
+        // Nobody else polls yet: this brings statistics, and no messages.
+        drop(consumer.poll(Duration::ZERO));
+        consumer.context().lifeline.pull(consumer.client());
         let identity = asking.identity().await?;
         let asked = tokio::task::spawn_blocking(move || consumer.client().fetch_cluster_id(ASK));
         let cluster_id = asked.await.map_err(|_| Error::Ended("asking Kafka"))?;
@@ -139,14 +142,19 @@ fn differs(stored: &Identity, found: &Identity) -> Result<(), Error> {
 /// takes where that is longer. Waits, for ever if need be, until Kafka is there.
 pub(crate) async fn session_timeout_ms(settings: &Settings) -> Result<u32, Error> {
     let wanted = settings.group.session_timeout_ms;
-    let admin: AdminClient<DefaultClientContext> = settings
-        .kafka
-        .client_config("gatelog-consumer")
-        .create()
-        .map_err(Error::kafka("starting librdkafka"))?;
-    let admin = std::sync::Arc::new(admin);
-    let least = || least_session_timeout_ms(admin.clone());
-    let least = wait_for("Kafka", settings, least, |e| matches!(e, Error::Kafka { .. })).await?;
+    // A client a try: one that has lost its brokers may not find them again.
+    let least = || async {
+        let config = settings.kafka.client_config("gatelog-consumer");
+        let admin = config.create().map_err(Error::kafka("starting librdkafka"))?;
+        least_session_timeout_ms(std::sync::Arc::new(admin)).await
+    };
+    let passing = |error: &Error| match error {
+        Error::Kafka { source, .. } => {
+            !matches!(source, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
+        }
+        _ => false,
+    };
+    let least = wait_for("Kafka", settings, least, passing).await?;
     if least > wanted {
         let setting = "group.session_timeout_ms";
         warn!(setting, wanted, least, "the broker takes no less (group.min.session.timeout.ms)");
@@ -173,7 +181,7 @@ async fn least_session_timeout_ms(
         Some(Ok(resource)) => resource,
         Some(Err(RDKafkaErrorCode::ClusterAuthorizationFailed)) | None => return Ok(DEFAULT),
         Some(Err(code)) => {
-            return Err(Error::kafka(doing)(rdkafka::error::KafkaError::AdminOp(code)));
+            return Err(Error::kafka(doing)(KafkaError::AdminOp(code)));
         }
     };
     let value = resource.get(NAME).and_then(|entry| entry.value.as_deref());

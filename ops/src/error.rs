@@ -130,6 +130,9 @@ fn cure(error: &tokio_postgres::Error) -> &'static str {
         Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME) => {
             "; run `gatelog setup` first"
         }
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            "; this login may not: `gatelog roles` shows what readers, writers and operators may"
+        }
         None => "; postgres.url or GATELOG_POSTGRES says where it is looked for",
         Some(_) => "",
     }

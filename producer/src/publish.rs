@@ -92,10 +92,10 @@ impl Publisher {
         *self.context().complaint() = None;
     }
 
-    /// Connects again where every broker was lost; to be called now and then.
+    /// Tries the bootstrap servers again where that is due; to be called now and then.
     pub(crate) fn reconnect(&self) {
         if self.context().lifeline.pull(self.client()) {
-            warn!("every broker was lost; connecting to the bootstrap servers again");
+            warn!("no broker is known, or none is reached; trying the bootstrap servers again");
         }
     }
 

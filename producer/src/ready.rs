@@ -13,6 +13,9 @@ use crate::{Error, Metrics, Publisher, Settings};
 /// First and longest time until a gateway that still waits says so again.
 const REMINDER: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 
+/// How often is looked whether the producer has lost its brokers.
+const RECONNECT_EVERY: Duration = Duration::from_secs(1);
+
 /// What the gateway waits for, if for anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
@@ -107,7 +110,6 @@ pub(crate) async fn watch(
     let mut failures = 0;
     let mut reminder = Reminder::default();
     loop {
-        publisher.reconnect();
         let state = ask(&publisher, Duration::from_millis(settings.check_timeout_ms)).await;
         if let Some((code, reason)) = publisher.client().fatal_error() {
             return Error::Fatal { code, reason };
@@ -121,7 +123,11 @@ pub(crate) async fn watch(
             0 => interval,
             _ => backoff.delay(failures, &mut rand::rng()),
         };
-        tokio::time::sleep(pause).await;
+        let next = Instant::now() + pause;
+        while let Some(rest) = next.checked_duration_since(Instant::now()) {
+            publisher.reconnect();
+            tokio::time::sleep(rest.min(RECONNECT_EVERY)).await;
+        }
     }
 }
 

@@ -238,6 +238,8 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
         (&json!(BEFORE), &json!("attached"))
     );
     world.verify_clean().await?;
+    let not_checked = world.verify().await?.1["not_checked"].to_string();
+    assert!(not_checked.contains("outcomes of dropped days one by one"), "{not_checked}");
     let said = refused(&world, &["partitions", "drop", "--before", "2999-01-01"], 2).await?;
     assert!(said.contains("today"), "{said}");
     Ok(())

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
+use schemas::Millis;
 use support::{Published, World};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -50,12 +51,13 @@ const EARLY_MS: i64 = 200;
 const SHOWN_MAX: usize = 5;
 
 /// Holds the topic of the decisions against the tables. A row need not be live any more: where a
-/// database was put back, the log made it again, later. Then it may be decided otherwise than it was,
-/// and than what was told of it: that is what a database that is put back costs.
+/// database was put back, the log made it again, later. Then it may be decided otherwise than it was
+/// in its `former_life`, from the copy to when that was put back, and than what was told of it: that
+/// is what a database that is put back costs.
 pub(crate) async fn audit_decisions(
     client: &Client,
     world: &World,
-    was_put_back: bool,
+    former_life: Option<(Millis, Millis)>,
 ) -> Result<Findings> {
     let sql = "SELECT event_id, live, granted, \
                       (extract(epoch FROM occurred_at) * 1000)::bigint, \
@@ -91,11 +93,11 @@ pub(crate) async fn audit_decisions(
             .map(|command| (one.decision.event_id, command.command_id, one.record.timestamp_ms))
     });
     let wrong = |(event, command, sent_ms): &(Uuid, Uuid, Option<i64>)| {
-        // What a command is sent for is committed before.
-        let made_again =
-            committed.get(event).zip(sent_ms.as_ref()).is_some_and(|(at, sent)| sent < at);
-        let of_another_life = was_put_back && made_again;
-        !(opened.contains(event) || of_another_life) || *command != schemas::command_id(*event)
+        let ends = committed.get(event).copied().zip(*sent_ms);
+        let of_former_life = former_life.zip(ends).is_some_and(|((copied, back), (made, sent))| {
+            (copied.unix_ms()..=back.unix_ms()).contains(&sent) && back.unix_ms() <= made
+        });
+        !(opened.contains(event) || of_former_life) || *command != schemas::command_id(*event)
     };
     for (event, command, sent_ms) in commands.clone().filter(wrong).take(SHOWN_MAX) {
         let row = rows.iter().find(|row| row.get::<_, Uuid>(0) == event);

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use schemas::Millis;
 use tokio::time::sleep;
 
 use crate::fleet::{CONSUMERS, Fleet, Member};
@@ -52,9 +53,11 @@ pub(crate) struct Stage {
     pub(crate) tally: Tally,
     /// Postgres itself, not by way of the proxy.
     pub(crate) postgres: String,
-    /// Whether the cold copy was made.
-    pub(crate) has_copy: bool,
-    /// Whether it will be put back.
+    /// When the cold copy was made.
+    pub(crate) copied_at: Option<Millis>,
+    /// When it was put back.
+    pub(crate) put_back_at: Option<Millis>,
+    /// Whether it will be.
     pub(crate) puts_back: bool,
 }
 
@@ -209,13 +212,13 @@ impl Stage {
     }
 
     async fn crash_postgres(&mut self, lasts: Duration) -> Result<()> {
-        if !self.has_copy {
+        if self.copied_at.is_none() {
             self.troubles.hold(self.puts_back);
         }
         self.servers.ask("postgres stop-immediate").await?;
-        if !self.has_copy {
+        if self.copied_at.is_none() {
             self.servers.ask("postgres copy").await?;
-            self.has_copy = true;
+            self.copied_at = Some(Millis::now());
         }
         sleep(lasts).await;
         self.servers.ask("postgres start").await
@@ -224,10 +227,9 @@ impl Stage {
     async fn put_postgres_back(&mut self, lasts: Duration) -> Result<()> {
         self.servers.ask("postgres stop-immediate").await?;
         self.servers.ask("postgres put-back").await?;
+        self.put_back_at = Some(Millis::now());
         sleep(lasts).await;
-        self.servers.ask("postgres start").await?;
-        self.troubles.hold(false);
-        Ok(())
+        self.servers.ask("postgres start").await
     }
 
     async fn restart_kafka(&mut self, stop: &str, lasts: Duration) -> Result<()> {

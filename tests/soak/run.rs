@@ -65,8 +65,18 @@ async fn set(seed: u64, folder: &Path, servers: Servers, ledger: &Arc<Ledger>) -
     let watch = Watch::start(postgres.clone());
     let (log, commands) = (fleet.world.log.clone(), fleet.world.commands()?);
     let troubles = Troubles::start(seed, &postgres, log, PARTITIONS, commands, ledger).await?;
-    let (tally, has_copy, puts_back) = (Tally::default(), false, false);
-    Ok(Stage { fleet, network, servers, watch, troubles, tally, postgres, has_copy, puts_back })
+    Ok(Stage {
+        fleet,
+        network,
+        servers,
+        watch,
+        troubles,
+        tally: Tally::default(),
+        postgres,
+        copied_at: None,
+        put_back_at: None,
+        puts_back: false,
+    })
 }
 
 /// Partitions of the log: each has several cards.
@@ -84,6 +94,9 @@ async fn play(stage: &mut Stage, faults: &[Fault], ledger: &Ledger) -> Result<()
         stage.harm(fault).await.with_context(place)?;
         let harmed = Instant::now();
         recover(stage, fault, harmed).await.with_context(place)?;
+        if stage.put_back_at.is_some() {
+            stage.troubles.hold(false);
+        }
         stage.tally.fault(kind, harmed.elapsed());
         if bar.is_hidden() {
             let (harm, heal) = (harmed - begun, harmed.elapsed());
@@ -159,7 +172,8 @@ async fn account(
     let client = connect(&stage.postgres).await?;
     let findings =
         audit(&client, &acknowledged, &ledger.poisons()).await.context("reading the tables")?;
-    let told = audit_decisions(&client, &stage.fleet.world, stage.puts_back)
+    let former_life = stage.copied_at.zip(stage.put_back_at);
+    let told = audit_decisions(&client, &stage.fleet.world, former_life)
         .await
         .context("reading decisions")?;
     let Findings { decisions, untold, wrong_commands, missing_commands, replays_opening, .. } =

@@ -45,6 +45,17 @@ pub(crate) const FAULTS: [&str; 6] = [
     "gatelog-consumer-faults",
 ];
 
+/// Tests of one program at once, for each CPU: end to end they mostly wait, for servers and for time
+/// to pass.
+const TESTS_EACH_CPU: usize = 2;
+
+/// How many tests `cargo test` runs at once, unless that is said already.
+fn threads() -> Option<(&'static str, String)> {
+    const NAME: &str = "RUST_TEST_THREADS";
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    std::env::var_os(NAME).is_none().then(|| (NAME, (cpus * TESTS_EACH_CPU).to_string()))
+}
+
 /// Runs the steps in order; the first that fails ends the run, after the stack is stopped.
 pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
     let mut steps = Steps::default();
@@ -75,6 +86,7 @@ pub(crate) fn run(paths: &Paths, args: &TestArgs) -> Result<()> {
                 .args(&args.extra)
                 .envs(stack.environment())
                 .envs(stack.proxied_environment())
+                .envs(threads())
                 .env("GATELOG_BIN_DIR", paths.binaries("debug")),
         )
     });

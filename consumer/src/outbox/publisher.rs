@@ -85,11 +85,13 @@ impl Publisher {
         self.producer.send(record).map_err(|(error, _)| code(&error))
     }
 
-    /// Connects again where every broker was lost; to be called now and then.
+    /// Tries the bootstrap servers again where that is due; to be called now and then.
     pub(crate) fn reconnect(&self) {
         let client = self.producer.client();
         if client.context().lifeline.pull(client) {
-            warn!("every broker was lost; the outbox connects to the bootstrap servers again");
+            warn!(
+                "no broker is known, or none is reached; the outbox tries the bootstrap servers again"
+            );
         }
     }
 

@@ -59,6 +59,8 @@ const DELETE_AT_ONCE: usize = 500;
 const DELETE_MAX: usize = 5_000;
 /// Between two complaints about Kafka, and until it counts as mended.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(20);
+/// How often is looked whether the producer has lost its brokers.
+const RECONNECT_EVERY: Duration = Duration::from_secs(1);
 /// Dead letters, and replays, that are under way at most: so many more wait in the table.
 const LETTERS_MAX: usize = 500;
 /// The part of all room that each of them may take: decisions are to find some always.
@@ -104,6 +106,7 @@ impl Worker {
     pub(crate) async fn run(mut self) -> Result<(), Error> {
         let mut ticks = interval(Duration::from_millis(self.settings.outbox.sweep_interval_ms));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reconnects = interval(RECONNECT_EVERY);
         loop {
             let stopping = *self.stop.borrow();
             let has_room = self.pending.len() < self.settings.outbox.waiting_max;
@@ -121,10 +124,10 @@ impl Worker {
                 () = self.claims.more() => self.sweep_due = true,
                 _ = ticks.tick() => {
                     self.sweep_due = true;
-                    self.publisher.reconnect();
                     self.send_waiting()?;
                     self.mended();
                 }
+                _ = reconnects.tick() => self.publisher.reconnect(),
                 () = at(self.delete_at), if self.errand.is_terminated() => self.run_errand(),
                 _ = self.stop.changed(), if !stopping => {}
             }

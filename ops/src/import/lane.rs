@@ -85,7 +85,11 @@ impl Lane {
             }
             if failures >= self.retry.tries_max {
                 let last = trouble.unwrap_or_else(|| "it has no room for these lines".to_owned());
-                let problem = format!("{failures} tries in a row were in vain; the last: {last}");
+                let at = self.url.origin().ascii_serialization();
+                let problem = format!(
+                    "{failures} tries in a row at {at} were in vain; the last: {last}; --gateway says \
+                     where it is looked for"
+                );
                 return Err(Error::Gateway(problem));
             }
             sleep(self.pause(failures, pause)).await;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::html::escaped;
-use super::words::number;
+use super::words::{length, number};
 
 /// Width of every plot; the page scales it.
 const WIDTH: f64 = 720.0;
@@ -133,6 +133,63 @@ pub(super) fn ranks(label: &str, values: &[(String, u64)]) -> String {
     svg(values.len().max(1) as f64 * row, label, &inside)
 }
 
+/// A length of time that half of something stays below, one that 99 % do, and the longest; in ms.
+pub(super) type Reach = [i64; 3];
+
+/// Moments of the time axis, in ms; it ends at the first that holds all.
+const TIMES_MS: [(i64, &str); 8] = [
+    (1, "1 ms"),
+    (100, "100 ms"),
+    (1_000, "1 s"),
+    (60_000, "1 min"),
+    (3_600_000, "1 h"),
+    (86_400_000, "1 day"),
+    (2_592_000_000, "30 days"),
+    (31_536_000_000, "1 year"),
+];
+
+/// A bar a word on a logarithmic axis of time: from the median to 99 %, with a line to the longest.
+pub(super) fn reaches(label: &str, rows: &[(String, Reach)]) -> String {
+    let (left, right, row) = (190.0, 24.0, 20.0);
+    let most = rows.iter().map(|(_, [.., most])| *most).max().unwrap_or(0);
+    let end = TIMES_MS.iter().position(|(ms, _)| *ms >= most).unwrap_or(TIMES_MS.len() - 1);
+    let times = &TIMES_MS[..=end.max(2)];
+    let top = times.last().map_or(1.0, |(ms, _)| *ms as f64).max(most as f64).ln();
+    let x = |ms: i64| left + (WIDTH - left - right) * (ms.max(1) as f64).ln() / top;
+    let floor = rows.len().max(1) as f64 * row;
+    let mut inside = String::new();
+    for (ms, word) in times {
+        let at = x(*ms);
+        let _ = writeln!(
+            inside,
+            "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{floor:.1}\"/>\
+             <text class=\"time\" x=\"{at:.1}\" y=\"{:.1}\">{word}</text>",
+            floor + BELOW - 6.0
+        );
+    }
+    for (nth, (name, reach)) in rows.iter().enumerate() {
+        let y = nth as f64 * row;
+        let [half, nearly, most] = reach.map(x);
+        let [in_half, in_nearly, in_most] = reach.map(length);
+        let _ = writeln!(
+            inside,
+            "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{short}</text>\
+             <g><title>{name}: half within {in_half}, 99 % within {in_nearly}, the longest {in_most}</title>\
+             <line class=\"reach\" x1=\"{half:.1}\" x2=\"{most:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\"/>\
+             <rect class=\"heat\" x=\"{half:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></g>",
+            left - 8.0,
+            y + row * 0.7,
+            y + 4.0,
+            (nearly - half).max(2.0),
+            row - 8.0,
+            short = escaped(&shortened(name, 30)),
+            name = escaped(name),
+            middle = y + row / 2.0,
+        );
+    }
+    svg(floor + BELOW, label, &inside)
+}
+
 /// Words below a plot, each at its place on the axis.
 pub(super) struct Marks(pub(super) Vec<(usize, String)>);
 
@@ -211,11 +268,22 @@ mod tests {
         assert_eq!(tops, [1, 1, 4, 10, 20, 40, 100, 4_000]);
     }
 
+    /// The places of the bars, and how wide they are.
+    #[test]
+    fn an_axis_of_time_holds_the_longest() {
+        let plot = reaches("x", &[("t<1>".to_owned(), [-3, 1_000, 90_000])]);
+        // ln(90 s) / ln(1 h) of the way, and never left of 1 ms.
+        assert!(plot.contains("class=\"reach\" x1=\"190.0\" x2=\"572.4\""), "{plot}");
+        assert!(plot.contains("t&lt;1&gt;: half within −3 ms, 99 % within 1.0 s"), "{plot}");
+        assert!(!plot.contains("1 day"), "{plot}");
+    }
+
     #[test]
     fn nothing_at_all_is_a_plot_all_the_same() {
         let empty = bars("x", &[(0, 0); 24], &[], &Marks(Vec::new()));
         assert!(empty.contains("height=\"0.0\"") && !empty.contains("NaN"), "{empty}");
         assert!(!area("x", &[], &Marks(Vec::new())).contains("NaN"));
         assert!(!heat("x", &[]).contains("NaN") && !ranks("x", &[]).contains("NaN"));
+        assert!(!reaches("x", &[]).contains("NaN"));
     }
 }

@@ -221,6 +221,13 @@ fn not_checked(
     );
     say(compared.unproved, "offsets at all: Kafka has them no longer, and they were not sealed");
     say(before_base, "offsets at all: all days that they lie in were dropped, seals and sums too");
+    let dropped = scope.parts().filter_map(|(partition, _)| snapshot.positions.get(&partition));
+    let dropped: u64 = dropped.flat_map(|p| p.dropped.values()).map(|d| d.sum().events).sum();
+    let dropped = i64::try_from(dropped).unwrap_or(i64::MAX);
+    say(
+        dropped,
+        "outcomes of dropped days one by one: the sums that are kept of them were compared",
+    );
     say(compared.lost, "offsets that Kafka lost; an operator accepted that");
     let again = |partition: i32| {
         let position = snapshot.positions.get(&partition)?;

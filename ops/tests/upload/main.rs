@@ -148,8 +148,11 @@ async fn a_gateway_that_stays_unavailable_ends_the_upload() {
     .await;
     let (summary, outcome) = run(&gateway.url, file(5_000), &options()).await;
     let error = outcome.unwrap_err();
-    let wanted = "4 tries in a row were in vain; the last: 503 Service Unavailable: Go away";
-    assert!(error.to_string().contains(wanted), "{error}");
+    let at = gateway.url.trim_end_matches("/");
+    let wanted = format!(
+        "4 tries in a row at {at} were in vain; the last: 503 Service Unavailable: Go away"
+    );
+    assert!(error.to_string().contains(&wanted), "{error}");
     assert_eq!(error.exit_code(), 3);
     assert!(summary.logged > 0 && summary.unacknowledged > 0);
     assert_eq!(summary.read, summary.settled() + summary.unacknowledged);
