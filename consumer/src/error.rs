@@ -102,6 +102,9 @@ pub enum Error {
     /// Postgres refuses a batch for a row, but no row of it alone.
     #[error("Postgres refuses a batch, but none of its events alone: {0}")]
     NotIsolated(#[source] Box<Error>),
+    /// A day's table was taken out of `access_log` while rows were on their way to it.
+    #[error("a day of access_log was detached while it was written to")]
+    DayDetached,
     /// Something that cannot be, if this program is right.
     #[error("bug: {0}")]
     Bug(String),
@@ -167,12 +170,14 @@ impl Error {
 
     pub(crate) fn class(&self) -> Class {
         match self {
-            // A day was dropped since its probe was prepared.
+            // A day was dropped, or detached, since it was looked for.
             Self::Postgres { doing, source }
-                if *doing == PROBING && source.code() == Some(&SqlState::UNDEFINED_TABLE) =>
+                if [PROBING, WRITING_A_DAY].contains(doing)
+                    && source.code() == Some(&SqlState::UNDEFINED_TABLE) =>
             {
                 Class::Contention
             }
+            Self::DayDetached => Class::Contention,
             Self::Postgres { source, .. } | Self::Registry(registry::Error::Postgres(source)) => {
                 class(source)
             }
@@ -204,3 +209,5 @@ fn class(error: &tokio_postgres::Error) -> Class {
 
 /// What [`Error::Postgres`] calls the look at what stands already.
 pub(crate) const PROBING: &str = "probing keys";
+/// The same of rows on their way to the table of their day.
+pub(crate) const WRITING_A_DAY: &str = "writing a day of access_log";

@@ -301,7 +301,7 @@ impl Pipeline {
 
     async fn write(
         &self,
-        transaction: &Transaction<'_>,
+        transaction: &mut Transaction<'_>,
         undecided: &Undecided<'_, '_>,
         sorted: &Sorted<'_, '_>,
         tracks: &Tracks,

@@ -2,6 +2,7 @@
 //! whatever is killed on the way, and consumers go on meanwhile.
 
 mod again;
+mod detached;
 mod killed;
 mod under_load;
 

@@ -6,22 +6,28 @@ use std::pin::pin;
 use bytes::{Bytes, BytesMut};
 use futures::SinkExt;
 use registry::Cache;
+use schemas::Millis;
 use tokio_postgres::Statement;
 
 use super::Transaction;
+use super::days::leaf;
 use super::encode;
 use super::rows::{Collision, Duplicate};
 use crate::decide::Judged;
-use crate::error::Error;
+use crate::error::{Error, WRITING_A_DAY};
 use crate::fault;
 
 /// COPY data is handed over in pieces of about this size.
 const COPY_BYTES: usize = 256 * 1024;
+/// Rows of one day from which on they go straight to the day's own table: Postgres then forms each
+/// row once. Through `access_log` it forms it, routes it, and takes it apart again for the index: a
+/// tenth of a COPY's CPU. Fewer are not worth the look whether it still is a day.
+const ROWS_OF_A_DAY_MIN: usize = 500;
 
 impl Transaction<'_> {
     /// Writes the rows, in the order of time: that of the index, which grows at its end.
     pub(crate) async fn copy_rows(
-        &self,
+        &mut self,
         rows: &[Judged<'_, '_>],
         cache: &Cache,
         clock: i64,
@@ -29,10 +35,40 @@ impl Transaction<'_> {
         let mut in_time: Vec<_> =
             rows.iter().map(|row| (row.event.swipe.occurred_at, row)).collect();
         in_time.sort_unstable_by_key(|(at, _)| *at);
-        let encoded = in_time
-            .into_iter()
-            .map(|(_, row)| |out: &mut BytesMut| encode::row(out, row, cache, clock, 0));
-        self.copy(&self.statements.copy_rows, encoded, "writing access_log").await
+        let (mut scattered, mut leaves) = (Vec::new(), Vec::new());
+        for of_day in in_time.chunk_by(|(a, _), (b, _)| a.unix_day() == b.unix_day()) {
+            let day = of_day[0].0.unix_day();
+            if of_day.len() < ROWS_OF_A_DAY_MIN {
+                scattered.extend_from_slice(of_day);
+                continue;
+            }
+            let statement = self.copy_of(day).await?;
+            self.copy(&statement, encoded(of_day, cache, clock), WRITING_A_DAY).await?;
+            leaves.push(leaf(day)?);
+        }
+        let rows = encoded(&scattered, cache, clock);
+        self.copy(&self.statements.copy_rows, rows, "writing access_log").await?;
+        self.must_be_days(&leaves).await
+    }
+
+    async fn copy_of(&mut self, day: i32) -> Result<Statement, Error> {
+        if let Some(statement) = self.statements.copies.known(day) {
+            return Ok(statement);
+        }
+        let (leaf, columns) = (leaf(day)?, encode::COLUMNS);
+        let sql = format!("COPY {leaf} ({columns}) FROM STDIN (FORMAT binary)");
+        self.statements.copies.prepare(&self.inner, day, &sql, &[], WRITING_A_DAY).await
+    }
+
+    /// A day that somebody has taken out of `access_log` is a table like any other, and takes rows.
+    /// What we have written to, nobody takes out before we commit.
+    async fn must_be_days(&self, leaves: &[String]) -> Result<(), Error> {
+        if leaves.is_empty() {
+            return Ok(());
+        }
+        let attached = self.inner.query_one(&self.statements.are_days, &[&leaves]).await;
+        let attached: i64 = attached.map_err(Error::postgres(WRITING_A_DAY))?.get(0);
+        if attached == leaves.len() as i64 { Ok(()) } else { Err(Error::DayDetached) }
     }
 
     /// Writes the collisions.
@@ -108,4 +144,13 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+fn encoded<'r>(
+    rows: &'r [(Millis, &'r Judged<'_, '_>)],
+    cache: &'r Cache,
+    clock: i64,
+) -> impl ExactSizeIterator<Item = impl FnOnce(&mut BytesMut)> {
+    rows.iter()
+        .map(move |(_, row)| move |out: &mut BytesMut| encode::row(out, row, cache, clock, 0))
 }

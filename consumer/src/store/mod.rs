@@ -5,6 +5,7 @@
 
 mod connect;
 mod copy;
+mod days;
 mod encode;
 mod fence;
 mod letters;

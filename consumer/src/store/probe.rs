@@ -9,6 +9,7 @@ use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use super::Transaction;
+use super::days::leaf;
 use super::rows::key;
 use crate::batch::Batch;
 use crate::decode::Event;
@@ -18,9 +19,6 @@ use crate::fold::{Payload, Standing, Stood};
 /// What must be the same where the identity is.
 const PAYLOAD: &str =
     "a.terminal_id, a.terminal_epoch, a.terminal_seq, a.direction, a.online, a.locally_granted";
-
-/// Probes of so many days are remembered; then they start over.
-const PROBES_MAX: usize = 512;
 
 impl Transaction<'_> {
     /// What stands at the keys of those events that may have come before. One that is later than
@@ -78,8 +76,8 @@ impl Transaction<'_> {
     }
 
     async fn probe_of(&mut self, day: i32) -> Result<Statement, Error> {
-        if let Some(statement) = self.statements.probes.get(&day) {
-            return Ok(statement.clone());
+        if let Some(statement) = self.statements.probes.known(day) {
+            return Ok(statement);
         }
         let leaf = leaf(day)?;
         let sql = format!(
@@ -90,16 +88,8 @@ impl Transaction<'_> {
                  OFFSET 0\
              ) AS a"
         );
-        let statement = self
-            .inner
-            .prepare_typed(&sql, &[Type::TIMESTAMPTZ_ARRAY, Type::TEXT_ARRAY])
-            .await
-            .map_err(Error::postgres(PROBING))?;
-        if self.statements.probes.len() >= PROBES_MAX {
-            self.statements.probes.clear();
-        }
-        self.statements.probes.insert(day, statement.clone());
-        Ok(statement)
+        let types = [Type::TIMESTAMPTZ_ARRAY, Type::TEXT_ARRAY];
+        self.statements.probes.prepare(&self.inner, day, &sql, &types, PROBING).await
     }
 
     /// Looks for the batch's own events among the collisions, by identity: one key may have any
@@ -151,25 +141,4 @@ fn stood(row: &Row, at: usize, cache: &Cache) -> Stood {
 /// The event that a probe's row is about, by its number from 1.
 fn asked<'e, 'a>(events: &[&'e Event<'a>], number: i64) -> Option<&'e Event<'a>> {
     events.get(usize::try_from(number - 1).ok()?).copied()
-}
-
-/// Name of the partition of `access_log` that holds a day; made by the SQL function `ensure_day`.
-fn leaf(unix_day: i32) -> Result<String, Error> {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    let day = epoch
-        .checked_add(jiff::Span::new().days(unix_day))
-        .map_err(|error| Error::Bug(format!("day {unix_day} of access_log: {error}")))?;
-    Ok(format!("access_log_{:04}{:02}{:02}", day.year(), day.month(), day.day()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leaves_are_named_by_day() {
-        assert_eq!(leaf(0).unwrap(), "access_log_19700101");
-        assert_eq!(leaf(16_952).unwrap(), "access_log_20160531");
-        assert_eq!(leaf(-1).unwrap(), "access_log_19691231");
-    }
 }

@@ -1,10 +1,11 @@
 //! The steps of a batch's transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
+use super::days::ByDay;
 use super::rows::{Conflict, Sorted};
 use super::{encode, outbox};
 use crate::batch::Part;
@@ -18,8 +19,9 @@ pub(crate) struct Statements {
     pub(super) copy_duplicates: Statement,
     pub(super) copy_outbox: Statement,
     seal: Statement,
-    /// Probes of days, by day; many only while days of long ago come in.
-    pub(super) probes: HashMap<i32, Statement>,
+    pub(super) are_days: Statement,
+    pub(super) probes: ByDay,
+    pub(super) copies: ByDay,
 }
 
 impl Statements {
@@ -37,7 +39,9 @@ impl Statements {
                 copy_duplicates: client.prepare(&copy_duplicates).await?,
                 copy_outbox: client.prepare(&copy_outbox).await?,
                 seal: client.prepare("SELECT seal_batch()").await?,
-                probes: HashMap::new(),
+                are_days: client.prepare(include_str!("../sql/are_days.sql")).await?,
+                probes: ByDay::default(),
+                copies: ByDay::default(),
             })
         };
         statements.await.map_err(Error::postgres("preparing statements"))

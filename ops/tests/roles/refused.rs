@@ -126,13 +126,16 @@ async fn a_writer_adds_rows_and_never_changes_one() {
                 refused(&writer, &sql).await;
             }
         }
-        // Rows come in by way of the table that has the permissions, and by no other.
+        // Rows of a day come in by its own table, too; those of another day do not.
         let row = "(occurred_at, received_at, log_offset, permission_clock, log_partition, reasons,
              granted, live, online, event_id, card_id, terminal_id, zone_id)
              VALUES ('2016-06-02T08:00:00Z', now(), 5, 1, 0, 0, true, false, false,
                      gen_random_uuid(), '4711', 'door-1', 'hall')";
         allowed(&writer, &format!("INSERT INTO access_log {row}")).await;
-        refused(&writer, &format!("INSERT INTO access_log_20160602 {row}")).await;
+        allowed(&writer, &format!("INSERT INTO access_log_20160602 {row}")).await;
+        let elsewhere = format!("INSERT INTO access_log_20160601 {row}");
+        let error = writer.batch_execute(&elsewhere).await.unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION), "{error:?}");
         for sql in [
             "UPDATE card SET state = 'enabled'",
             "SELECT * FROM card",

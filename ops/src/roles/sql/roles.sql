@@ -77,12 +77,13 @@ GRANT SELECT
        retention, terminal
     TO gatelog_operator;
 
--- The days that are there. A new day takes over who may read access_log (ensure_day).
+-- The days that are there. A new day takes over who may read access_log and add to it (ensure_day).
 DO $$
 DECLARE
     leaf regclass;
 BEGIN
     FOR leaf IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'access_log'::regclass LOOP
         EXECUTE format('GRANT SELECT ON %s TO gatelog_writer, gatelog_operator', leaf);
+        EXECUTE format('GRANT INSERT ON %s TO gatelog_writer', leaf);
     END LOOP;
 END $$;
