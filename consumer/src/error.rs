@@ -170,13 +170,14 @@ impl Error {
 
     pub(crate) fn class(&self) -> Class {
         match self {
-            // A day was dropped, or detached, since it was looked for.
+            // A day was dropped since it was looked for.
             Self::Postgres { doing, source }
                 if [PROBING, WRITING_A_DAY].contains(doing)
                     && source.code() == Some(&SqlState::UNDEFINED_TABLE) =>
             {
                 Class::Contention
             }
+            // What is to become of its events is found out anew.
             Self::DayDetached => Class::Contention,
             Self::Postgres { source, .. } | Self::Registry(registry::Error::Postgres(source)) => {
                 class(source)

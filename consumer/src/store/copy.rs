@@ -19,9 +19,9 @@ use crate::fault;
 
 /// COPY data is handed over in pieces of about this size.
 const COPY_BYTES: usize = 256 * 1024;
-/// Rows of one day from which on they go straight to the day's own table: Postgres then forms each
-/// row once. Through `access_log` it forms it, routes it, and takes it apart again for the index: a
-/// tenth of a COPY's CPU. Fewer are not worth the look whether it still is a day.
+/// Rows of one day from which on they go straight to the day's own table: through `access_log`
+/// Postgres routes each row, and takes it apart again for its constraints, a tenth of a COPY's CPU.
+/// Fewer are not worth the look whether it still is a day.
 const ROWS_OF_A_DAY_MIN: usize = 500;
 
 impl Transaction<'_> {
@@ -35,19 +35,21 @@ impl Transaction<'_> {
         let mut in_time: Vec<_> =
             rows.iter().map(|row| (row.event.swipe.occurred_at, row)).collect();
         in_time.sort_unstable_by_key(|(at, _)| *at);
-        let (mut scattered, mut leaves) = (Vec::new(), Vec::new());
-        for of_day in in_time.chunk_by(|(a, _), (b, _)| a.unix_day() == b.unix_day()) {
+        let of_days: Vec<&[_]> =
+            in_time.chunk_by(|(a, _), (b, _)| a.unix_day() == b.unix_day()).collect();
+        let (full, scattered): (Vec<&[_]>, Vec<&[_]>) =
+            of_days.into_iter().partition(|of_day| of_day.len() >= ROWS_OF_A_DAY_MIN);
+        // First, as whoever alters the table locks it before its days.
+        let scattered = scattered.concat();
+        let rows = encoded(&scattered, cache, clock);
+        self.copy(&self.statements.copy_rows, rows, "writing access_log").await?;
+        let mut leaves = Vec::with_capacity(full.len());
+        for of_day in full {
             let day = of_day[0].0.unix_day();
-            if of_day.len() < ROWS_OF_A_DAY_MIN {
-                scattered.extend_from_slice(of_day);
-                continue;
-            }
             let statement = self.copy_of(day).await?;
             self.copy(&statement, encoded(of_day, cache, clock), WRITING_A_DAY).await?;
             leaves.push(leaf(day)?);
         }
-        let rows = encoded(&scattered, cache, clock);
-        self.copy(&self.statements.copy_rows, rows, "writing access_log").await?;
         self.must_be_days(&leaves).await
     }
 

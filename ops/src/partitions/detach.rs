@@ -11,7 +11,7 @@ const HELD: &str = "a day is not detached yet: a session that has read or writte
     again goes on where this one stopped";
 
 /// Detaches a day, or finishes what an interrupted detach has begun. CONCURRENTLY: the plain form
-/// waits for open batches with a lock that every COPY behind it waits for.
+/// waits for open batches with a lock that every COPY behind it, of whatever day, waits for.
 pub(super) async fn detach(client: &Client, day: &Day) -> Result<(), Error> {
     let how = match day.state {
         State::Detached => return Ok(()),

@@ -112,6 +112,14 @@ async fn a_writer_adds_rows_and_never_changes_one() {
         // A day that is made now, by the writer itself, is covered as the others are.
         let made = writer.query_one("SELECT ensure_day('2016-06-02')", &[]).await.unwrap();
         assert!(made.get::<_, bool>(0));
+        // One that was made by an older version takes no rows, until it is asked for again.
+        let older = "REVOKE INSERT ON access_log_20160601 FROM gatelog_writer";
+        stand.owner.batch_execute(older).await.unwrap();
+        let add = "INSERT INTO access_log_20160601 SELECT * FROM access_log_20160601 WHERE false";
+        refused(&writer, add).await;
+        let made = writer.query_one("SELECT ensure_day('2016-06-01')", &[]).await.unwrap();
+        assert!(!made.get::<_, bool>(0));
+        allowed(&writer, add).await;
         let leaves = ["access_log", "access_log_20160601", "access_log_20160602"];
         for table in leaves {
             allowed(&writer, &format!("SELECT * FROM {table}")).await;
