@@ -112,14 +112,41 @@ impl Process {
         Ok(())
     }
 
-    /// Sends a signal by its name, as `STOP`, `CONT` or `TERM`.
+    /// Sends a signal by its name, as `STOP`, `CONT` or `TERM`. After `STOP` all of it stands still.
     ///
     /// # Errors
-    /// It is gone.
+    /// It is gone, or goes on.
     pub fn signal(&self, signal: &str) -> Result<()> {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", signal, &pid]).status()?;
-        if status.success() { Ok(()) } else { bail!("SIG{signal} to {}: {status}", self.name) }
+        if !status.success() {
+            bail!("SIG{signal} to {}: {status}", self.name);
+        }
+        // One thread takes the signal; until it comes to run, the others may commit a batch.
+        let deadline = Instant::now() + PATIENCE;
+        while signal == "STOP" && !self.stands_still()? {
+            if Instant::now() > deadline {
+                bail!("{} was sent SIGSTOP and goes on", self.name);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Whether each thread is stopped, where the system says so (proc(5), `task/[tid]/stat`).
+    fn stands_still(&self) -> Result<bool> {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return Ok(true);
+        };
+        for thread in threads {
+            // One that has ended meanwhile does nothing more.
+            let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            if !matches!(state, Some('T' | 't' | 'Z' | 'X')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Waits for the process to end.
