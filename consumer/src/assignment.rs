@@ -70,6 +70,11 @@ impl Assignment {
         self.positions.iter().flatten().count()
     }
 
+    /// Their numbers.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.positions.iter().flatten().map(|position| position.claim.partition)
+    }
+
     pub(crate) fn position(&mut self, partition: i32) -> Option<&mut Position> {
         self.positions.get_mut(usize::try_from(partition).ok()?)?.as_mut()
     }

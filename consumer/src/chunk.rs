@@ -1,10 +1,8 @@
 //! Records on their way from the reader to a writer, still in librdkafka's memory: a record is
 //! looked at once, by the writer, and only where it has to be.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+pub(crate) use librdkafka::Header;
+use librdkafka::Message;
 use schemas::Millis;
 use uuid::Uuid;
 
@@ -30,9 +28,6 @@ pub(crate) struct Record {
     source: Source,
 }
 
-/// A header as it was sent.
-pub(crate) type Header<'r> = (&'r [u8], Option<&'r [u8]>);
-
 /// A record that was kept, and is read back.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
@@ -44,8 +39,7 @@ pub(crate) struct Kept {
 
 #[derive(Debug)]
 enum Source {
-    /// The process has one consumer, which lives as long as it.
-    Kafka(BorrowedMessage<'static>),
+    Kafka(Message),
     /// It waited in its lane.
     Kept(Box<Kept>),
 }
@@ -118,11 +112,12 @@ impl Chunk {
         }
     }
 
-    pub(crate) fn push(&mut self, claim: Claim, message: BorrowedMessage<'static>) {
+    pub(crate) fn push(&mut self, claim: Claim, message: Message) {
         if self.records.capacity() == 0 {
             self.records.reserve_exact(RECORDS_MAX);
         }
-        self.bytes += message.key_len() + message.payload_len();
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        self.bytes += length(message.key()) + length(message.payload());
         let offset = message.offset();
         self.records.push(Record { claim, offset, source: Source::Kafka(message) });
     }
@@ -166,7 +161,7 @@ impl Record {
     /// Kafka's timestamp: when it was published. Never decides whether a swipe is live.
     pub(crate) fn published_at(&self) -> Option<Millis> {
         match &self.source {
-            Source::Kafka(message) => message.timestamp().to_millis().map(Millis::from_unix_ms),
+            Source::Kafka(message) => message.timestamp_ms().map(Millis::from_unix_ms),
             Source::Kept(kept) => kept.published_at,
         }
     }
@@ -200,21 +195,11 @@ impl Record {
     }
 }
 
-/// rdkafka panics on a header name that is not UTF-8, which anyone can publish: such a record is to
-/// become a dead letter, not the end of this process.
-fn headers_of<'r>(message: &'r BorrowedMessage<'static>) -> Option<Vec<Header<'r>>> {
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        let Some(headers) = message.headers() else { return Some(Vec::new()) };
-        let header = |at| headers.get(at);
-        if headers.count() > HEADERS_MAX + REPLAY_HEADERS_MAX {
-            return None;
-        }
-        let all: Vec<Header<'r>> =
-            (0..headers.count()).map(header).map(|h| (h.key.as_bytes(), h.value)).collect();
-        let may_be_more = || last(&all, schemas::headers::REPLAY).is_some();
-        (all.len() <= HEADERS_MAX || may_be_more()).then_some(all)
-    }));
-    read.unwrap_or_default()
+fn headers_of(message: &Message) -> Option<Vec<Header<'_>>> {
+    let all = message.headers(HEADERS_MAX + REPLAY_HEADERS_MAX)?;
+    let may_be_more = || last(&all, schemas::headers::REPLAY).is_some();
+    let are_names = all.iter().all(|(name, _)| std::str::from_utf8(name).is_ok());
+    (are_names && (all.len() <= HEADERS_MAX || may_be_more())).then_some(all)
 }
 
 /// The last header of that name: what Kafka's own clients take where there are several.

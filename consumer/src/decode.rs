@@ -10,6 +10,8 @@ use crate::chunk::{Claim, Record, last};
 #[derive(Debug, Clone)]
 pub(crate) struct Event<'a> {
     pub(crate) record: &'a Record,
+    partition: i32,
+    offset: i64,
     pub(crate) swipe: Swipe<'a>,
     /// The card, as the writer's cache numbers it.
     pub(crate) card: Slot,
@@ -42,12 +44,12 @@ impl Event<'_> {
     }
 
     pub(crate) fn offset(&self) -> i64 {
-        self.record.offset()
+        self.offset
     }
 
     /// Partition and offset.
     pub(crate) fn place(&self) -> (i32, i64) {
-        (self.claim().partition, self.offset())
+        (self.partition, self.offset)
     }
 
     /// Whether it carries a replay header, or headers that nobody can read: it corrects history and
@@ -142,12 +144,13 @@ pub(crate) fn decode<'a>(
         return Err(Cause::new(DeadLetterReason::WrongKey, message));
     }
     let owed = schemas::partition_of(swipe.card_id.as_bytes(), partitions);
-    if owed != record.claim().partition {
+    let (partition, offset) = (record.claim().partition, record.offset());
+    if owed != partition {
         let message = format!("the key belongs to partition {owed} (murmur2)");
         return Err(Cause::new(DeadLetterReason::WrongPartition, message));
     }
     let (card, terminal) = (cache.card(&swipe.card_id), cache.terminal(&swipe.terminal_id));
-    Ok(Event { record, swipe, card, terminal })
+    Ok(Event { record, partition, offset, swipe, card, terminal })
 }
 
 /// A value that does not say by itself what it is: the headers must, and must agree with it.

@@ -1,16 +1,17 @@
 //! The reader: one OS thread that polls Kafka, follows the group's assignments and deals chunks of
 //! records to the writers.
 //!
-//! No future per message, no timer: it blocks in `poll`, then drains what is queued and hands it
-//! over. A writer that falls behind has its partitions paused, and polling goes on.
+//! No future per message, no timer: it waits for messages, then takes what is queued and hands it
+//! over. A writer that falls behind has its partitions paused, and reading goes on.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use librdkafka::{Inbox, Message};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
@@ -27,6 +28,10 @@ use crate::position::Met;
 /// The reader's thread.
 pub(crate) struct Reader {
     pub(crate) consumer: &'static BaseConsumer<Follow>,
+    /// The messages of all partitions; whatever else Kafka has to say comes from `consumer`.
+    pub(crate) inbox: Inbox,
+    /// Messages that were taken out of it, and not looked at yet.
+    pub(crate) waiting: VecDeque<Message>,
     pub(crate) topic: String,
     pub(crate) assignment: Assignment,
     pub(crate) outlets: Outlets,
@@ -39,18 +44,24 @@ pub(crate) struct Reader {
     /// Turns true when the writers have ended.
     pub(crate) writers_done: watch::Receiver<bool>,
     pub(crate) shutdown_timeout: Duration,
+    /// When partitions were last told where their messages go.
+    pub(crate) collected: Instant,
     /// When Kafka was last told how far we are.
     pub(crate) hinted: Instant,
     /// When a passing error was last worth a line.
     pub(crate) complained: Option<Instant>,
 }
 
-/// How long `poll` may block: how late we look at anything but messages.
-const POLL: Duration = Duration::from_millis(100);
+/// How long to wait for a message: how late we hear of anything else, such as a rebalance.
+const POLL: Duration = Duration::from_millis(20);
+/// How often we look at anything but messages while they come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The same while a writer's queue is full.
 const POLL_BLOCKED: Duration = Duration::from_millis(5);
 /// The same while events wait in lanes.
 const POLL_LANES: Duration = Duration::from_millis(10);
+/// How often partitions are told where their messages go.
+const COLLECT_EVERY: Duration = Duration::from_millis(100);
 /// How long leaving the group may take.
 const LEAVE: Duration = Duration::from_secs(3);
 /// How often the offsets that are done are told to Kafka, as a hint for lag tools.
@@ -91,27 +102,19 @@ impl Reader {
     }
 
     fn follow_the_log(&mut self) -> Result<(), Error> {
-        let consumer = self.consumer;
-        let mut messages = 0_u32;
         let mut looked = Instant::now();
         while !*self.stop.borrow() {
-            match consumer.poll(self.patience()) {
-                Some(Ok(message)) => self.take(message)?,
-                Some(Err(error)) => self.trouble(&error)?,
-                None => {
-                    self.outlets.hand_over_all();
-                    self.go_back()?;
-                    self.look_around()?;
-                    looked = Instant::now();
-                }
+            let errors = self.inbox.take(self.patience(), &mut self.waiting);
+            errors.iter().try_for_each(|error| self.trouble(error))?;
+            // No message comes from here, and what is no error is seen to by `Follow`.
+            if let Some(Err(error)) = self.consumer.poll(Duration::ZERO) {
+                self.trouble(&error)?;
             }
-            // Under load `poll` always has a message: look up now and then, and not even at the
-            // clock each time.
-            messages = (messages + 1) % 256;
-            if !self.outlets.is_blocked() && messages != 0 {
-                continue;
+            let nothing_came = self.waiting.is_empty();
+            while let Some(message) = self.waiting.pop_front() {
+                self.take(message)?;
             }
-            if self.outlets.is_blocked() || looked.elapsed() > POLL {
+            if nothing_came || self.outlets.is_blocked() || looked.elapsed() > LOOK_EVERY {
                 // A writer with little to do must not wait for one with much.
                 self.outlets.hand_over_all();
                 self.go_back()?;
@@ -136,6 +139,11 @@ impl Reader {
 
     /// Everything but messages: rebalances, claims that came or went, writers that caught up.
     fn look_around(&mut self) -> Result<(), Error> {
+        if self.collected.elapsed() > COLLECT_EVERY {
+            // What librdkafka took back meanwhile comes here again.
+            self.inbox.collect(&self.topic, self.assignment.partitions());
+            self.collected = Instant::now();
+        }
         if self.hinted.elapsed() > HINT_EVERY {
             self.hint(CommitMode::Async);
             self.hinted = Instant::now();
@@ -194,6 +202,8 @@ impl Reader {
         self.metrics.partitions.set(self.assignment.len() as i64);
         match claiming {
             Claiming::Assigned => {
+                let partitions = granted.iter().map(|granted| granted.claim.partition);
+                self.inbox.collect(&self.topic, partitions);
                 let cooperative =
                     matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
                 let assigned = if cooperative {
@@ -228,7 +238,7 @@ impl Reader {
         self.metrics.partitions.set(self.assignment.len() as i64);
     }
 
-    fn take(&mut self, message: BorrowedMessage<'static>) -> Result<(), Error> {
+    fn take(&mut self, message: Message) -> Result<(), Error> {
         let partition = message.partition();
         // Messages of a revoked partition still arrive (librdkafka#1359).
         let Some(position) = self.assignment.position(partition) else {
@@ -241,6 +251,8 @@ impl Reader {
             Met::Old | Met::Doubtful => return Ok(()),
             Met::GoBack(to) => {
                 info!(partition, from = to, "offsets are missing; fetching again");
+                // They come once more, behind those that are missing.
+                self.waiting.retain(|message| message.partition() != partition);
                 return self.seek(partition, to);
             }
             Met::Next(None) => {}

@@ -1,10 +1,11 @@
 //! Puts the parts together and takes them apart again.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use librdkafka::Lifeline;
+use librdkafka::{Inbox, Lifeline};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use resilience::{Breaker, BreakerSettings};
 use tokio::net::TcpListener;
@@ -148,6 +149,8 @@ async fn work(
     let reader = Reader {
         assignment: assignment(settings, connector, kafka.clone(), log.topic.clone()),
         outlets: Outlets::new(senders, consumer, topic.clone()),
+        inbox: Inbox::new(consumer).map_err(Error::kafka("starting librdkafka"))?,
+        waiting: VecDeque::new(),
         consumer,
         topic,
         claims,
@@ -157,6 +160,7 @@ async fn work(
         stop: reader_stop_seen,
         writers_done: writers_done_seen,
         shutdown_timeout: Duration::from_millis(settings.batch.shutdown_timeout_ms),
+        collected: Instant::now(),
         hinted: Instant::now(),
         complained: None,
     };
@@ -266,25 +270,7 @@ fn connect(
             .set("heartbeat.interval.ms", heartbeat_interval_ms.to_string()),
         Protocol::Consumer => config.set("group.protocol", "consumer"),
     };
-    quiet_panics_about_headers();
     config.create_with_context(follow).map_err(Error::kafka("starting librdkafka"))
-}
-
-/// A header name that is not UTF-8 makes rdkafka panic, which is caught and made a dead letter: no
-/// reason to fill the log with backtraces. Everything else panics as loudly as ever.
-fn quiet_panics_about_headers() {
-    static HOOKED: Once = Once::new();
-    HOOKED.call_once(|| {
-        let loud = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let header = panic.location().is_some_and(|at| {
-                at.file().contains("rdkafka") && at.file().ends_with("message.rs")
-            });
-            if !header {
-                loud(panic);
-            }
-        }));
-    });
 }
 
 async fn serve(

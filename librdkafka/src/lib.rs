@@ -2,6 +2,8 @@
 //! and is the only one of the workspace that may.
 
 pub mod lifeline;
+pub mod messages;
 pub mod topic_id;
 
 pub use lifeline::Lifeline;
+pub use messages::{Header, Inbox, Message};

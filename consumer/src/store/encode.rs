@@ -33,18 +33,19 @@ pub(super) fn row(
     clock: i64,
     more: i16,
 ) {
-    let swipe = &judged.event.swipe;
+    let event = judged.event;
+    let (swipe, (partition, offset)) = (&event.swipe, event.place());
     out.put_i16(COLUMNS_COUNT + more);
     timestamp(out, swipe.occurred_at);
     timestamp(out, swipe.received_at);
-    int8(out, judged.event.offset());
+    int8(out, offset);
     int8(out, clock);
     nullable(out, swipe.age_ms, |out, age| int8(out, age as i64));
     nullable(out, swipe.terminal_seq, |out, seq| int8(out, seq as i64));
     nullable(out, swipe.terminal_epoch, |out, epoch| {
         int4(out, epoch as i32);
     });
-    int4(out, judged.event.claim().partition);
+    int4(out, partition);
     int2(out, judged.reasons.bits());
     boolean(out, judged.reasons.is_empty());
     boolean(out, judged.is_live());
@@ -53,8 +54,9 @@ pub(super) fn row(
         boolean(out, local == LocalDecision::Granted);
     });
     field(out, swipe.event_id.as_bytes());
-    field(out, swipe.card_id.as_bytes());
-    field(out, swipe.terminal_id.as_bytes());
+    // Rows come in the order of time here: what the cache calls them is at hand, and the record is not.
+    field(out, cache.card_id(event.card).as_bytes());
+    field(out, cache.terminal_id(event.terminal).as_bytes());
     field(out, cache.zone_id(judged.zone).as_bytes());
     nullable(out, swipe.direction.map(Direction::as_str), |out, word| {
         field(out, word.as_bytes());

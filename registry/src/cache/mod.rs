@@ -184,6 +184,11 @@ impl Cache {
         self.terminals.number(terminal_id)
     }
 
+    /// A terminal's name.
+    pub fn terminal_id(&self, terminal: Slot) -> &str {
+        self.terminals.name(terminal)
+    }
+
     /// The number of a terminal, if it has one.
     pub fn known_terminal(&self, terminal_id: &str) -> Option<Slot> {
         self.terminals.known_number(terminal_id)

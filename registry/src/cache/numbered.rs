@@ -1,41 +1,54 @@
 //! Names with a number each, and what is known of them.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use smol_str::SmolStr;
 
 use super::Slot;
 
 /// Names, their numbers, and what was loaded for them; those that were used longest ago are given
 /// up first.
+///
+/// What every event asks for lies close together, and apart from what was loaded: a number in the
+/// table, the name in its place where it is short (23 bytes), the round. Fifty thousand cards fit a
+/// core's own cache so.
 #[derive(Debug)]
 pub(super) struct Numbered<T> {
-    numbers: HashMap<Box<str>, u32, RandomState>,
-    entries: Vec<Entry<T>>,
+    hasher: RandomState,
+    /// Found by name.
+    numbers: HashTable<u32>,
+    /// By number, as are the following. An empty name is a number that stands for none now: no id is
+    /// empty.
+    names: Vec<SmolStr>,
+    /// The round it was asked for last.
+    used: Vec<u32>,
+    /// None is not loaded.
+    values: Vec<Option<T>>,
     /// Numbers that stand for no name now.
     free: Vec<u32>,
     round: u32,
 }
 
-#[derive(Debug)]
-struct Entry<T> {
-    name: Box<str>,
-    /// None is not loaded.
-    value: Option<T>,
-    /// The round it was asked for last.
-    used: u32,
-}
-
 impl<T> Default for Numbered<T> {
     fn default() -> Self {
-        Self { numbers: HashMap::default(), entries: Vec::new(), free: Vec::new(), round: 0 }
+        Self {
+            hasher: RandomState::default(),
+            numbers: HashTable::new(),
+            names: Vec::new(),
+            used: Vec::new(),
+            values: Vec::new(),
+            free: Vec::new(),
+            round: 0,
+        }
     }
 }
 
 impl<T> Numbered<T> {
     /// All numbers are below it.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.names.len()
     }
 
     /// Starts a round that will ask for `more` names at most, and makes room for them among `max`:
@@ -50,71 +63,74 @@ impl<T> Numbered<T> {
         }
         // Fewer than are known, or there would be room.
         let keep = (max / 2).min(max.saturating_sub(more));
-        let mut ages: Vec<u32> = self.known().map(|entry| self.age(entry)).collect();
+        let mut ages: Vec<u32> = self.numbers.iter().map(|number| self.age(*number)).collect();
         let goes = *ages.select_nth_unstable(keep).1;
-        // Of one age all go if not all can stay.
-        for number in 0..self.entries.len() {
-            if self.age(&self.entries[number]) >= goes {
+        // Of one age all go if not all can stay. Numbers are below the length of `names`, which is
+        // bounded far below 2^32.
+        for number in 0..self.names.len() as u32 {
+            if self.age(number) >= goes {
                 self.give_up(number);
             }
         }
     }
 
     pub(super) fn number(&mut self, name: &str) -> Slot {
-        if let Some(number) = self.numbers.get(name) {
-            self.entries[*number as usize].used = self.round;
-            return Slot(*number);
+        if let Some(slot) = self.known_number(name) {
+            self.used[slot.index()] = self.round;
+            return slot;
         }
-        let entry = Entry { name: name.into(), value: None, used: self.round };
         let number = match self.free.pop() {
-            Some(number) => {
-                self.entries[number as usize] = entry;
-                number
-            }
+            Some(number) => number,
             None => {
-                self.entries.push(entry);
-                // Bounded far below 2^32.
-                (self.entries.len() - 1) as u32
+                self.names.push(SmolStr::default());
+                self.used.push(0);
+                self.values.push(None);
+                (self.names.len() - 1) as u32
             }
         };
-        self.numbers.insert(name.into(), number);
+        let at = number as usize;
+        (self.names[at], self.used[at], self.values[at]) = (name.into(), self.round, None);
+        let Self { hasher, numbers, names, .. } = self;
+        let hash = |number: &u32| hasher.hash_one(names[*number as usize].as_str());
+        numbers.insert_unique(hash(&number), number, hash);
         Slot(number)
     }
 
     /// The number of a name that has one.
     pub(super) fn known_number(&self, name: &str) -> Option<Slot> {
-        self.numbers.get(name).copied().map(Slot)
+        let hash = self.hasher.hash_one(name);
+        self.numbers.find(hash, |number| self.names[*number as usize] == name).copied().map(Slot)
     }
 
     pub(super) fn name(&self, slot: Slot) -> &str {
-        &self.entries[slot.index()].name
+        &self.names[slot.index()]
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
-        self.entries.get(slot.index())?.value.as_ref()
+        self.values.get(slot.index())?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        self.entries.get_mut(slot.index())?.value.as_mut()
+        self.values.get_mut(slot.index())?.as_mut()
     }
 
     pub(super) fn put(&mut self, slot: Slot, value: T) {
-        self.entries[slot.index()].value = Some(value);
+        self.values[slot.index()] = Some(value);
     }
 
     /// What was loaded, of all names.
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter().filter_map(|entry| entry.value.as_ref())
+        self.values.iter().flatten()
     }
 
     /// Forgets what was loaded for all names, or for these; numbers stay.
     pub(super) fn forget(&mut self, names: Option<&[&str]>) {
         match names {
-            None => self.entries.iter_mut().for_each(|entry| entry.value = None),
+            None => self.values.iter_mut().for_each(|value| *value = None),
             Some(names) => {
                 for name in names {
-                    if let Some(number) = self.numbers.get(*name) {
-                        self.entries[*number as usize].value = None;
+                    if let Some(slot) = self.known_number(name) {
+                        self.values[slot.index()] = None;
                     }
                 }
             }
@@ -123,7 +139,7 @@ impl<T> Numbered<T> {
 
     /// Those of `slots` of which nothing is loaded, each once.
     pub(super) fn missing(&self, slots: impl Iterator<Item = Slot>) -> Vec<Slot> {
-        let mut asked = vec![false; self.entries.len()];
+        let mut asked = vec![false; self.names.len()];
         slots
             .filter(|slot| {
                 let new = self.get(*slot).is_none() && !asked[slot.index()];
@@ -135,28 +151,26 @@ impl<T> Numbered<T> {
 
     /// All names of which nothing is loaded.
     pub(super) fn all_missing(&self) -> Vec<Slot> {
-        self.numbers.values().map(|n| Slot(*n)).filter(|slot| self.get(*slot).is_none()).collect()
-    }
-
-    fn known(&self) -> impl Iterator<Item = &Entry<T>> {
-        self.entries.iter().filter(|entry| !entry.name.is_empty())
+        self.numbers.iter().map(|n| Slot(*n)).filter(|slot| self.get(*slot).is_none()).collect()
     }
 
     /// Rounds since it was asked for.
-    fn age(&self, entry: &Entry<T>) -> u32 {
-        self.round.wrapping_sub(entry.used)
+    fn age(&self, number: u32) -> u32 {
+        self.round.wrapping_sub(self.used[number as usize])
     }
 
-    fn give_up(&mut self, number: usize) {
-        let name = std::mem::take(&mut self.entries[number].name);
-        // No id is empty: this is a number that is free already.
+    fn give_up(&mut self, number: u32) {
+        let name = std::mem::take(&mut self.names[number as usize]);
+        // This is a number that is free already.
         if name.is_empty() {
             return;
         }
-        self.numbers.remove(&name);
-        self.entries[number].value = None;
-        // Below the length of `entries`, which numbers are made from.
-        self.free.push(number as u32);
+        let hash = self.hasher.hash_one(name.as_str());
+        if let Ok(found) = self.numbers.find_entry(hash, |other| *other == number) {
+            found.remove();
+        }
+        self.values[number as usize] = None;
+        self.free.push(number);
     }
 }
 
