@@ -1,8 +1,7 @@
 //! librdkafka's callbacks: each becomes an entry in a list that the reader works off.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use librdkafka::Lifeline;
 use rdkafka::TopicPartitionList;
@@ -14,9 +13,6 @@ use rdkafka::statistics::{Partition, Statistics};
 use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, warn};
 
-use crate::claims::Claims;
-use crate::metrics::Metrics;
-
 /// What the group asks of us, in the order in which it came.
 #[derive(Debug)]
 pub(crate) enum Rebalance {
@@ -24,26 +20,21 @@ pub(crate) enum Rebalance {
     Revoke(Vec<i32>),
 }
 
+/// What librdkafka knows of each partition: where it ends, and how much of it was fetched.
+pub(crate) type Ends = HashMap<i32, Partition>;
+
 /// Callbacks of librdkafka: each becomes an entry in a list that the reader works off.
 #[derive(Debug)]
 pub(crate) struct Follow {
     rebalances: Mutex<VecDeque<Rebalance>>,
-    claims: Arc<Claims>,
-    metrics: Metrics,
-    lag: Arc<AtomicI64>,
+    ends: Mutex<Option<Ends>>,
     topic: String,
     pub(crate) lifeline: Lifeline,
 }
 
 impl Follow {
-    pub(crate) fn new(
-        topic: String,
-        lifeline: Lifeline,
-        claims: Arc<Claims>,
-        metrics: Metrics,
-        lag: Arc<AtomicI64>,
-    ) -> Self {
-        Self { rebalances: Mutex::default(), claims, metrics, lag, topic, lifeline }
+    pub(crate) fn new(topic: String, lifeline: Lifeline) -> Self {
+        Self { rebalances: Mutex::default(), ends: Mutex::default(), topic, lifeline }
     }
 
     fn push(&self, rebalance: Rebalance) {
@@ -53,24 +44,18 @@ impl Follow {
     pub(crate) fn pop(&self) -> Option<Rebalance> {
         self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
+
+    /// The latest statistics, if they were not taken before.
+    pub(crate) fn take_ends(&self) -> Option<Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl ClientContext for Follow {
-    fn stats(&self, statistics: Statistics) {
+    fn stats(&self, mut statistics: Statistics) {
         self.lifeline.seen(&statistics);
-        let Some(topic) = statistics.topics.get(&self.topic) else {
-            return;
-        };
-        let mut total = 0;
-        for (partition, next) in self.claims.next_offsets() {
-            let Some(ends) = topic.partitions.get(&partition) else {
-                continue;
-            };
-            let lag = behind(ends, next);
-            self.metrics.lag.with_label_values(&[&partition.to_string()]).set(lag);
-            total += lag;
-        }
-        self.lag.store(total, Ordering::Relaxed);
+        let ends = statistics.topics.remove(&self.topic).map(|topic| topic.partitions);
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -80,13 +65,6 @@ impl ClientContext for Follow {
     fn error(&self, error: KafkaError, reason: &str) {
         debug!(%error, reason, "librdkafka");
     }
-}
-
-/// Events that a partition is behind with. An offset at the end that holds none, such as the marker
-/// of a transaction, is nothing to be behind with: then all that could be fetched has been.
-fn behind(ends: &Partition, next: i64) -> i64 {
-    let fetched_all = ends.fetchq_cnt == 0 && ends.next_offset >= ends.ls_offset;
-    if fetched_all && next >= ends.app_offset { 0 } else { (ends.hi_offset - next).max(0) }
 }
 
 impl ConsumerContext for Follow {

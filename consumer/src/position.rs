@@ -40,6 +40,11 @@ impl Position {
         Self { claim, writer, expected, doubted: VecDeque::new(), ahead: None }
     }
 
+    /// Whether `next` is what it waits for: all that was met is applied, and nothing is doubted.
+    pub(crate) fn waits_for(&self, next: i64) -> bool {
+        self.expected == next && self.ahead.is_none() && self.doubted.is_empty()
+    }
+
     /// Takes note of the event at `offset`. A gap is believed only when a second fetch shows the
     /// same.
     pub(crate) fn meet(&mut self, offset: i64) -> Met {

@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use librdkafka::{Inbox, Message};
+use librdkafka::{Inbox, Message, Trouble};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
@@ -20,7 +21,7 @@ use crate::assignment::{Assignment, Claiming};
 use crate::claim::Granted;
 use crate::claims::Claims;
 use crate::error::Error;
-use crate::follow::{Follow, Rebalance};
+use crate::follow::{Ends, Follow, Rebalance};
 use crate::metrics::Metrics;
 use crate::outlet::Outlets;
 use crate::position::Met;
@@ -38,6 +39,8 @@ pub(crate) struct Reader {
     pub(crate) claims: Arc<Claims>,
     pub(crate) reclaim_after: Duration,
     pub(crate) metrics: Metrics,
+    /// Events of all partitions that are not applied yet; for `/readyz`.
+    pub(crate) lag: Arc<AtomicI64>,
     /// Whether the group has ever given us an assignment; for `/readyz`.
     pub(crate) assigned: Arc<AtomicBool>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -52,14 +55,16 @@ pub(crate) struct Reader {
     pub(crate) complained: Option<Instant>,
 }
 
-/// How long to wait for a message: how late we hear of anything else, such as a rebalance.
+/// How long to wait for a message: how late we hear of anything else when none comes.
 const POLL: Duration = Duration::from_millis(20);
-/// How often we look at anything but messages while they come.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The same while a writer's queue is full.
 const POLL_BLOCKED: Duration = Duration::from_millis(5);
 /// The same while events wait in lanes.
 const POLL_LANES: Duration = Duration::from_millis(10);
+/// How often we look at anything else while messages come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// What is heard at once of what is no message.
+const EVENTS_MAX: usize = 16;
 /// How often partitions are told where their messages go.
 const COLLECT_EVERY: Duration = Duration::from_millis(100);
 /// How long leaving the group may take.
@@ -104,10 +109,10 @@ impl Reader {
     fn follow_the_log(&mut self) -> Result<(), Error> {
         let mut looked = Instant::now();
         while !*self.stop.borrow() {
-            let errors = self.inbox.take(self.patience(), &mut self.waiting);
-            errors.iter().try_for_each(|error| self.trouble(error))?;
-            // No message comes from here, and what is no error is seen to by `Follow`.
-            if let Some(Err(error)) = self.consumer.poll(Duration::ZERO) {
+            for Trouble { error, partition, said } in
+                self.inbox.take(self.patience(), &mut self.waiting)
+            {
+                debug!(%error, partition, said, "librdkafka");
                 self.trouble(&error)?;
             }
             let nothing_came = self.waiting.is_empty();
@@ -139,10 +144,9 @@ impl Reader {
 
     /// Everything but messages: rebalances, claims that came or went, writers that caught up.
     fn look_around(&mut self) -> Result<(), Error> {
-        if self.collected.elapsed() > COLLECT_EVERY {
-            // What librdkafka took back meanwhile comes here again.
-            self.inbox.collect(&self.topic, self.assignment.partitions());
-            self.collected = Instant::now();
+        self.hear()?;
+        if let Some(ends) = self.consumer.context().take_ends() {
+            self.show_lag(&ends);
         }
         if self.hinted.elapsed() > HINT_EVERY {
             self.hint(CommitMode::Async);
@@ -159,6 +163,11 @@ impl Reader {
                 }
                 Rebalance::Revoke(partitions) => self.revoke(&partitions),
             }
+        }
+        if self.collected.elapsed() > COLLECT_EVERY {
+            // What librdkafka took back meanwhile comes here again.
+            self.inbox.collect(&self.topic, self.assignment.partitions());
+            self.collected = Instant::now();
         }
         let due = self.claims.due(self.reclaim_after);
         if !due.is_empty() {
@@ -184,6 +193,42 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// What Kafka has to say besides messages; `Follow` takes down what is no error.
+    fn hear(&mut self) -> Result<(), Error> {
+        for _ in 0..EVENTS_MAX {
+            match self.consumer.poll(Duration::ZERO) {
+                None => {}
+                Some(Err(error)) => self.trouble(&error)?,
+                Some(Ok(message)) => {
+                    // Not by this way: it comes once more by the other.
+                    let partition = message.partition();
+                    self.inbox.collect(&self.topic, [partition]);
+                    if let Some(offset) = self.assignment.resume(partition) {
+                        self.seek(partition, offset)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Events of each partition that are not applied yet. An offset at the end that holds none, such
+    /// as the marker of a transaction, is nothing to be behind with: then all that could be fetched
+    /// has been, and what was met is applied.
+    fn show_lag(&mut self, ends: &Ends) {
+        let mut total = 0;
+        for (partition, next) in self.claims.next_offsets() {
+            let Some(ends) = ends.get(&partition) else { continue };
+            let position = self.assignment.position(partition);
+            let is_done = position.is_some_and(|position| position.waits_for(next));
+            let fetched_all = ends.fetchq_cnt == 0 && ends.next_offset >= ends.ls_offset;
+            let lag = if is_done && fetched_all { 0 } else { (ends.hi_offset - next).max(0) };
+            self.metrics.lag.with_label_values(&[&partition.to_string()]).set(lag);
+            total += lag;
+        }
+        self.lag.store(total, Ordering::Relaxed);
     }
 
     fn start(&mut self, claiming: Claiming, granted: &[Granted]) -> Result<(), Error> {

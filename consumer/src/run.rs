@@ -80,8 +80,7 @@ async fn work(
     let claims = Arc::new(Claims::default());
     let topic = settings.topic.swipes.clone();
     let lifeline = Lifeline::new(&settings.kafka.brokers);
-    let follow =
-        Follow::new(topic.clone(), lifeline, claims.clone(), metrics.clone(), ready.lag.clone());
+    let follow = Follow::new(topic.clone(), lifeline);
     let starting = async {
         let session_timeout_ms = start::session_timeout_ms(settings).await?;
         let consumer = connect(settings, connector.member(), session_timeout_ms, follow)?;
@@ -156,6 +155,7 @@ async fn work(
         claims,
         reclaim_after: Duration::from_millis(settings.group.reclaim_after_ms),
         metrics: metrics.clone(),
+        lag: ready.lag.clone(),
         assigned: ready.assigned.clone(),
         stop: reader_stop_seen,
         writers_done: writers_done_seen,

@@ -6,4 +6,4 @@ pub mod messages;
 pub mod topic_id;
 
 pub use lifeline::Lifeline;
-pub use messages::{Header, Inbox, Message};
+pub use messages::{Header, Inbox, Message, Trouble};

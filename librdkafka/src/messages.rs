@@ -41,6 +41,17 @@ pub struct Message {
     partition: i32,
 }
 
+/// What went wrong with a partition.
+#[derive(Debug)]
+pub struct Trouble {
+    /// Of what kind it is.
+    pub error: KafkaError,
+    /// The partition, or -1.
+    pub partition: i32,
+    /// What librdkafka says about it.
+    pub said: String,
+}
+
 /// Bytes of a message, which live as long as it; null where it has none.
 #[derive(Debug, Clone, Copy)]
 struct Bytes {
@@ -63,7 +74,7 @@ impl Inbox {
     /// An inbox without partitions. The consumer lives as long as the process, and so may messages.
     ///
     /// # Errors
-    /// librdkafka makes no queue, which it always does.
+    /// librdkafka has made no queue, which should not be.
     pub fn new<C: ConsumerContext>(consumer: &'static BaseConsumer<C>) -> Result<Self, KafkaError> {
         let client = consumer.client().native_ptr();
         // SAFETY: the client lives as long as the process.
@@ -95,7 +106,7 @@ impl Inbox {
 
     /// Waits up to `timeout` for a message, and appends it and what else is there, 512 at most.
     /// What went wrong with partitions meanwhile is returned: librdkafka goes on by itself.
-    pub fn take(&mut self, timeout: Duration, messages: &mut VecDeque<Message>) -> Vec<KafkaError> {
+    pub fn take(&mut self, timeout: Duration, messages: &mut VecDeque<Message>) -> Vec<Trouble> {
         let mut natives = [null_mut(); TAKEN_MAX];
         let ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         // librdkafka waits until all that was asked for is there: so one is waited for, and no more.
@@ -103,15 +114,15 @@ impl Inbox {
         if taken == 1 {
             taken += self.fill(0, &mut natives[1..]);
         }
-        let mut errors = Vec::new();
+        let mut troubles = Vec::new();
         for native in natives[..taken].iter().filter_map(|native| NonNull::new(*native)) {
             // SAFETY: taken from the queue just now: it is ours, and whole.
             match unsafe { Message::new(native) } {
                 Ok(message) => messages.push_back(message),
-                Err(error) => errors.push(error),
+                Err(trouble) => troubles.push(trouble),
             }
         }
-        errors
+        troubles
     }
 
     fn fill(&self, timeout_ms: i32, natives: &mut [*mut c::rd_kafka_message_t]) -> usize {
@@ -133,21 +144,24 @@ impl Message {
     ///
     /// # Safety
     /// It must come from librdkafka, and be nobody else's.
-    unsafe fn new(native: NonNull<c::rd_kafka_message_t>) -> Result<Self, KafkaError> {
+    unsafe fn new(native: NonNull<c::rd_kafka_message_t>) -> Result<Self, Trouble> {
         // SAFETY: the caller owns it; what it points at lives until it is destroyed.
         unsafe {
             let of = native.as_ref();
             let mut kind = c::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+            let timestamp_ms = c::rd_kafka_message_timestamp(native.as_ptr(), &raw mut kind);
+            let has_one = kind != c::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
             let message = Self {
                 native,
                 key: Bytes { at: of.key.cast(), length: of.key_len },
                 payload: Bytes { at: of.payload.cast(), length: of.len },
                 offset: of.offset,
-                timestamp_ms: c::rd_kafka_message_timestamp(native.as_ptr(), &raw mut kind),
+                timestamp_ms: if has_one { timestamp_ms } else { -1 },
                 partition: of.partition,
             };
-            // Dropped where it stands for an error, whose text is its payload.
-            failed(of.err).map_or(Ok(message), Err)
+            let Some(error) = failed(of.err) else { return Ok(message) };
+            let said = String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
+            Err(Trouble { error, partition: message.partition, said })
         }
     }
 

@@ -37,3 +37,30 @@ async fn published_twice_is_one_row_and_one_duplicate() -> Result<()> {
     assert_eq!(named, 150, "each duplicate names the row it repeats");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_crowd_in_one_moment_hides_no_duplicate() -> Result<()> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&[]).await?;
+    // As a terminal whose clock knows only hours would have it.
+    let cards: Vec<String> = (0..1_500).map(|i| format!("c{i}")).collect();
+    let crowd: Vec<_> = cards.iter().map(|card| swipe(card, "t-hall", 0)).collect();
+    let mut places = world.log.publish_swipes(&crowd).await?;
+    let mut consumer = world.consumer()?;
+    world.caught_up().await?;
+
+    // Eighty that are there, one of them once more with another id, and five that are not.
+    let mut some = crowd[700..780].to_vec();
+    let mut other = crowd[705].clone();
+    other.event_id = uuid::Uuid::new_v4();
+    some.push(other);
+    some.extend(["n1", "n2", "n3", "n4", "n5"].map(|card| swipe(card, "t-hall", 0)));
+    places.extend(world.log.publish_swipes(&some).await?);
+    let totals = world.caught_up().await?;
+    let expected = Totals { rows: 1_505, duplicates: 80, collisions: 1, ..Totals::default() };
+    assert_eq!(totals, expected);
+    world.each_has_one_outcome(&places).await?;
+    let retries = consumer.metric("gatelog_consumer_batch_retries_total").await?;
+    assert_eq!(retries, 0.0, "all that stands was found at the first look, and no COPY refused");
+    Ok(())
+}

@@ -17,6 +17,7 @@ mod decisions_topic;
 mod duplicates;
 mod gaps;
 mod gateway;
+mod inbox;
 mod lanes;
 mod least_privilege;
 mod neighbours;

@@ -128,6 +128,11 @@ impl Log {
         &self.topic
     }
 
+    /// The brokers that it is on.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
     /// Publishes in order and waits until every record is in the log; partition and offset of
     /// each.
     ///

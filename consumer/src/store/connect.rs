@@ -36,7 +36,8 @@ impl Connector {
         // The server must end what we have given up, and never wait longer than we do. All our
         // joins are of a batch's keys with a large table: by the index, whatever the statistics of
         // a day that has just been made say. A hash of a whole day a batch is what they lead to.
-        // (Which side comes first, the statements say themselves, with LATERAL and OFFSET 0.)
+        // (Which side comes first, the statements say themselves, with LATERAL and OFFSET 0.) So
+        // plans need no values, and those of fifty thousand keys take longer to look at than to find.
         let timeout_ms = settings.batch.timeout_ms;
         let limits = format!(
             "SET statement_timeout = {timeout_ms}; \
@@ -51,6 +52,7 @@ impl Connector {
              SET enable_mergejoin = off; \
              SET enable_seqscan = off; \
              SET enable_bitmapscan = off; \
+             SET plan_cache_mode = force_generic_plan; \
              SET timezone = 'UTC'",
             timeout_ms.min(IDLE_MS_MAX),
             timeout_ms / 2

@@ -8,6 +8,7 @@ use schemas::DeadLetterReason;
 use seal::bucket_of;
 
 use super::Transaction;
+use super::probe::Probe;
 use super::rows::{Sorted, key};
 use crate::batch::{Batch, Part};
 use crate::decode::{Cause, Event, Refusal};
@@ -118,7 +119,7 @@ impl Transaction<'_> {
         let there: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
         let on_them =
             events.into_iter().filter(|e| there.contains(&e.swipe.occurred_at.unix_day()));
-        self.standing(on_them, cache).await
+        self.standing(on_them, cache, Probe::Moments).await
     }
 
     /// Which of these events have their duplicate at their own offset.

@@ -21,6 +21,9 @@ pub(crate) struct Statements {
     seal: Statement,
     pub(super) are_days: Statement,
     pub(super) probes: ByDay,
+    pub(super) probes_by_key: ByDay,
+    /// Looks that are to go by keys, after one that has met a crowd.
+    pub(super) crowded_for: u32,
     pub(super) copies: ByDay,
 }
 
@@ -41,6 +44,8 @@ impl Statements {
                 seal: client.prepare("SELECT seal_batch()").await?,
                 are_days: client.prepare(include_str!("../sql/are_days.sql")).await?,
                 probes: ByDay::default(),
+                probes_by_key: ByDay::default(),
+                crowded_for: 0,
                 copies: ByDay::default(),
             })
         };
