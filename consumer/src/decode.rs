@@ -5,6 +5,7 @@ use schemas::{DeadLetterReason, EVENT_BYTES_MAX, Millis, Swipe, headers};
 use uuid::Uuid;
 
 use crate::chunk::{Claim, Record, last};
+use crate::fold::Key;
 
 /// A swipe with its place in the log.
 #[derive(Debug, Clone)]
@@ -50,6 +51,11 @@ impl Event<'_> {
     /// Partition and offset.
     pub(crate) fn place(&self) -> (i32, i64) {
         (self.partition, self.offset)
+    }
+
+    /// The key at which it has, or would have, its row.
+    pub(crate) fn key(&self) -> Key {
+        (self.swipe.occurred_at, self.card)
     }
 
     /// Whether it carries a replay header, or headers that nobody can read: it corrects history and

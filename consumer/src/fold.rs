@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 use registry::Slot;
@@ -52,16 +51,9 @@ impl Payload {
     }
 }
 
-/// What an event becomes.
+/// What an event is that stands already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The first at its key.
-    Row,
-    /// Another event at the key of the row at `row_offset`.
-    Collision {
-        /// Offset of that row.
-        row_offset: i64,
-    },
+pub(crate) enum Again {
     /// The event at `first_offset` once more.
     Duplicate {
         /// Where it stood first.
@@ -70,9 +62,18 @@ pub(crate) enum Outcome {
         altered: bool,
     },
     /// This very offset has its row: the log is being read again.
-    RowStands,
+    Row,
     /// This very offset has its collision.
-    CollisionStands,
+    Collision,
+}
+
+impl Standing {
+    /// Whether this event stands in the tables.
+    pub(crate) fn holds(&self, key: Key, event_id: Uuid) -> bool {
+        self.rows.get(&key).is_some_and(|(row_id, _)| {
+            *row_id == event_id || self.collisions.contains_key(&(key, event_id))
+        })
+    }
 }
 
 /// Sorts out events one after the other, in the order of the log.
@@ -102,56 +103,58 @@ impl<'s> Fold<'s> {
         Self { standing, added: Standing::default(), latest, rows: Vec::new() }
     }
 
-    /// What the next event in log order becomes.
-    pub(crate) fn next(&mut self, key: Key, event_id: Uuid, stands: Stood) -> Outcome {
+    /// What the next event in log order is, if it stands already: it needs no decision then.
+    pub(crate) fn again(&mut self, key: Key, event_id: Uuid, stands: Stood) -> Option<Again> {
+        if key.0 > self.latest[key.1.index()] {
+            return None;
+        }
+        let Self { standing, added, rows, .. } = self;
+        let new = rows.drain(..).map(|(key, event_id, stood)| (key, (event_id, stood)));
+        added.rows.extend(new);
+        let (row_id, row) = standing.rows.get(&key).or_else(|| added.rows.get(&key))?;
+        if *row_id == event_id {
+            return Some(stands.after(row, Again::Row));
+        }
+        let identity = (key, event_id);
+        let collision = standing.collisions.get(&identity);
+        let collision = collision.or_else(|| added.collisions.get(&identity))?;
+        Some(stands.after(collision, Again::Collision))
+    }
+
+    /// Takes in the next event in log order, which does not stand: it has the row of its key from
+    /// now on, or it collides with the one whose offset is returned.
+    pub(crate) fn add(&mut self, key: Key, event_id: Uuid, stands: Stood) -> Option<i64> {
         let latest = &mut self.latest[key.1.index()];
         if key.0 > *latest {
             *latest = key.0;
             self.rows.push((key, event_id, stands));
-            return Outcome::Row;
+            return None;
         }
-        let Standing { rows, collisions } = &mut self.added;
-        rows.extend(self.rows.drain(..).map(|(key, event_id, stood)| (key, (event_id, stood))));
-        let Some((row_id, row)) = first(&self.standing.rows, rows, key, (event_id, stands)) else {
-            return Outcome::Row;
-        };
-        if row_id == event_id {
-            return stands.after(row, Outcome::RowStands);
+        if let Some((_, row)) = self.standing.rows.get(&key) {
+            self.added.collisions.insert((key, event_id), stands);
+            return Some(row.offset);
         }
-        match first(&self.standing.collisions, collisions, (key, event_id), stands) {
-            Some(collision) => stands.after(collision, Outcome::CollisionStands),
-            None => Outcome::Collision { row_offset: row.offset },
+        match self.added.rows.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert((event_id, stands));
+                None
+            }
+            Entry::Occupied(taken) => {
+                self.added.collisions.insert((key, event_id), stands);
+                Some(taken.get().1.offset)
+            }
         }
-    }
-}
-
-/// What stands at a key, in the tables or since; if nothing does, this does from now on.
-fn first<K: Eq + Hash, V: Copy>(
-    standing: &HashMap<K, V, RandomState>,
-    added: &mut HashMap<K, V, RandomState>,
-    key: K,
-    new: V,
-) -> Option<V> {
-    if let Some(stood) = standing.get(&key) {
-        return Some(*stood);
-    }
-    match added.entry(key) {
-        Entry::Vacant(free) => {
-            free.insert(new);
-            None
-        }
-        Entry::Occupied(taken) => Some(*taken.get()),
     }
 }
 
 impl Stood {
     /// What this event is if `first` has the same identity: `again` at its own offset.
-    fn after(self, first: Self, again: Outcome) -> Outcome {
+    fn after(self, first: &Self, again: Again) -> Again {
         if self.offset == first.offset {
             return again;
         }
         let altered = self.payload != first.payload;
-        Outcome::Duplicate { first_offset: first.offset, altered }
+        Again::Duplicate { first_offset: first.offset, altered }
     }
 }
 
@@ -164,6 +167,13 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Outcome {
+        Row,
+        Collision { row_offset: i64 },
+        Again(Again),
+    }
+
     fn fold(events: &[(i64, usize, u128)], fold: &mut Fold<'_>, from: usize) -> Vec<Outcome> {
         let slots = slots();
         let outcome = |(i, (ms, card, id)): (usize, &(i64, usize, u128))| {
@@ -172,7 +182,16 @@ mod tests {
             let (counter, direction, local_decision) = (None, None, None);
             let payload = Payload { terminal, counter, direction, mode, local_decision };
             let stands = Stood { offset: (from + i) as i64, payload };
-            fold.next(key, Uuid::from_u128(*id), stands)
+            let event_id = Uuid::from_u128(*id);
+            let stood = fold.standing.holds(key, event_id);
+            match fold.again(key, event_id, stands) {
+                Some(again) => Outcome::Again(again),
+                None => {
+                    assert!(!stood, "event {i} stands, and it is said to be new");
+                    fold.add(key, event_id, stands)
+                        .map_or(Outcome::Row, |row_offset| Outcome::Collision { row_offset })
+                }
+            }
         };
         events.iter().enumerate().map(outcome).collect()
     }
@@ -199,8 +218,8 @@ mod tests {
         let before = fold(&events, &mut first, 0);
         let again = fold(&events, &mut Fold::new(&probed(first), 3), 0);
         let stands = |outcome: &Outcome| match outcome {
-            Outcome::Row => Outcome::RowStands,
-            Outcome::Collision { .. } => Outcome::CollisionStands,
+            Outcome::Row => Outcome::Again(Again::Row),
+            Outcome::Collision { .. } => Outcome::Again(Again::Collision),
             other => *other,
         };
         assert_eq!(again, before.iter().map(stands).collect::<Vec<_>>());
@@ -232,7 +251,8 @@ mod tests {
                 let first_at_key = (0..=i).find(|j| same_key(*j)).unwrap();
                 let first_of_id = (0..=i).find(|j| same_key(*j) && events[*j].2 == *id).unwrap();
                 let expected = if first_of_id < i {
-                    Outcome::Duplicate { first_offset: first_of_id as i64, altered: false }
+                    let first_offset = first_of_id as i64;
+                    Outcome::Again(Again::Duplicate { first_offset, altered: false })
                 } else if first_at_key < i {
                     Outcome::Collision { row_offset: first_at_key as i64 }
                 } else {

@@ -253,8 +253,11 @@ impl Pipeline {
         freshness: Freshness,
     ) -> Result<Option<Decided<'e, 'a>>, Error> {
         let Undecided { batch, waiting, events, outside, settled, standing, .. } = *undecided;
-        let cards = events.iter().map(|event| event.card);
-        let terminals = events.iter().map(|event| event.terminal);
+        // What stands was decided when it came first.
+        let new = |event: &&Event<'_>| !standing.holds(event.key(), event.swipe.event_id);
+        let new: Vec<&Event<'_>> = events.iter().filter(new).collect();
+        let cards = new.iter().map(|event| event.card);
+        let terminals = new.iter().map(|event| event.terminal);
         self.cache.prepare(transaction.client(), cards, terminals, freshness).await?;
         self.metrics.loaded(self.cache.take_loads());
         let never_read = || Error::Bug("the permission clock was not read".to_owned());
@@ -264,7 +267,7 @@ impl Pipeline {
             window_ms: i64::try_from(self.decision.live_window_ms).unwrap_or(i64::MAX),
             skew_ms: i64::try_from(self.decision.clock_skew_ms).unwrap_or(i64::MAX),
         };
-        let tracked = tracked_cards(events, &self.cache, &liveness);
+        let tracked = tracked_cards(&new, &self.cache, &liveness);
         let mut tracks = transaction.tracks(&tracked, &mut self.cache).await?;
         let mut lanes = waiting.lanes(&mut self.cache, &self.lanes);
 
@@ -374,12 +377,12 @@ impl Pipeline {
 }
 
 /// The cards whose decisions look at what they did before, each once.
-fn tracked_cards(events: &[Event<'_>], cache: &Cache, liveness: &Liveness) -> Vec<Slot> {
+fn tracked_cards(events: &[&Event<'_>], cache: &Cache, liveness: &Liveness) -> Vec<Slot> {
     if !cache.tracks_cards() {
         return Vec::new();
     }
     let needs_track =
-        |event: &&Event<'_>| resolve(event, cache, liveness).is_ok_and(|case| case.needs_track());
+        |event: &&&Event<'_>| resolve(event, cache, liveness).is_ok_and(|case| case.needs_track());
     let cards: HashSet<Slot> = events.iter().filter(needs_track).map(|event| event.card).collect();
     cards.into_iter().collect()
 }

@@ -7,6 +7,7 @@ use librdkafka::Lifeline;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::future_producer::{DeliveryFuture, OwnedDeliveryResult};
 use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer};
@@ -288,7 +289,8 @@ impl Log {
             let partitions = metadata.topics().first().map_or(0, |t| t.partitions().len());
             let mut sum = 0;
             for partition in 0..partitions as i32 {
-                let (low, high) = producer.client().fetch_watermarks(&topic, partition, timeout)?;
+                let ends = || producer.client().fetch_watermarks(&topic, partition, timeout);
+                let (low, high) = once_it_has_a_leader(ends)?;
                 sum += high - low;
             }
             Ok(sum)
@@ -318,5 +320,21 @@ impl Log {
                 .sum())
         })
         .await?
+    }
+}
+
+/// A partition of a topic that has just been made may have a leader that does not know it yet.
+fn once_it_has_a_leader<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    let deadline = Instant::now() + crate::PATIENCE;
+    loop {
+        match ask() {
+            Err(KafkaError::MetadataFetch(NotLeaderForPartition | LeaderNotAvailable))
+                if Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            answer => return answer,
+        }
     }
 }

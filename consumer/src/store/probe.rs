@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::Transaction;
 use super::days::leaf;
-use super::rows::key;
 use super::transaction::Statements;
 use crate::batch::Batch;
 use crate::decode::Event;
@@ -84,7 +83,7 @@ impl Transaction<'_> {
             }
             // Whoever has the row has no collision.
             let other = |event: &&Event<'_>| {
-                standing.rows.get(&key(event)).is_some_and(|(id, _)| *id != event.swipe.event_id)
+                standing.rows.get(&event.key()).is_some_and(|(id, _)| *id != event.swipe.event_id)
             };
             taken.extend(events.into_iter().filter(other));
         }
@@ -179,7 +178,7 @@ impl Transaction<'_> {
         for row in &rows {
             if let Some(event) = asked(taken, row.get(0)) {
                 let stood = stood(row, 1, cache);
-                standing.collisions.insert((key(event), event.swipe.event_id), stood);
+                standing.collisions.insert((event.key(), event.swipe.event_id), stood);
             }
         }
         Ok(())

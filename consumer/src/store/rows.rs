@@ -12,7 +12,7 @@ use crate::batch::Batch;
 use crate::chunk::Claim;
 use crate::decide::{Judged, Liveness, resolve};
 use crate::decode::{Cause, Event, Refusal};
-use crate::fold::{Fold, Key, Outcome, Payload, Standing, Stood};
+use crate::fold::{Again, Fold, Payload, Standing, Stood};
 use crate::lanes::{Lanes, Limits, NotYet, Wait};
 use crate::quarantine::{End, Failed, Quarantine};
 use crate::systemic::BadRow;
@@ -110,6 +110,14 @@ impl<'e, 'a> Sorted<'e, 'a> {
                 sorted.give_up(event, cause, known);
                 continue;
             }
+            let payload = Payload::of(&event.swipe, event.terminal);
+            let stands = Stood { offset: event.offset(), payload };
+            let (key, event_id) = (event.key(), event.swipe.event_id);
+            // Before what is permitted, which nobody has loaded for it: see `Standing::holds`.
+            if let Some(again) = fold.again(key, event_id, stands) {
+                sorted.again(event, again, known, &mut ids);
+                continue;
+            }
             let case = match resolve(event, known.cache, &known.liveness) {
                 Ok(case) => case,
                 Err(cause) => {
@@ -119,28 +127,40 @@ impl<'e, 'a> Sorted<'e, 'a> {
                 }
             };
             sorted.ended(event, known, Ok(()));
-            let payload = Payload::of(&event.swipe, event.terminal);
-            let stands = Stood { offset: event.offset(), payload };
-            let outcome = fold.next(key(event), event.swipe.event_id, stands);
-            sorted.conflicts.extend(conflict(event, outcome, &mut ids));
-            match outcome {
-                Outcome::Row => {
-                    sorted.open |= case.is_open(known.clock.changed_at);
-                    sorted.rows.push(case.judge(event, tracks));
-                }
-                Outcome::Collision { row_offset } => {
-                    sorted.open |= case.is_open(known.clock.changed_at);
-                    let judged = case.judge(event, tracks);
-                    sorted.collisions.push(Collision { judged, row_offset });
-                }
-                Outcome::RowStands => {}
-                Outcome::CollisionStands => sorted.collisions_standing.push(event.claim()),
-                Outcome::Duplicate { first_offset, .. } => {
-                    sorted.duplicates.push(Duplicate { event, first_offset });
-                }
+            sorted.open |= case.is_open(known.clock.changed_at);
+            let collides = fold.add(key, event_id, stands);
+            sorted.conflicts.extend(id_reused(event, &mut ids));
+            let judged = case.judge(event, tracks);
+            match collides {
+                None => sorted.rows.push(judged),
+                Some(row_offset) => sorted.collisions.push(Collision { judged, row_offset }),
             }
         }
         (sorted, declined)
+    }
+
+    /// An event that stands already.
+    fn again(
+        &mut self,
+        event: &'e Event<'a>,
+        again: Again,
+        known: &Known<'_>,
+        ids: &mut Ids<'e, 'a>,
+    ) {
+        self.leaves_its_lane(event, known);
+        match again {
+            Again::Duplicate { first_offset, altered } => {
+                let (at, other) = (event.place(), (event.place().0, first_offset));
+                let kind = "payload_differs";
+                self.conflicts.extend(altered.then_some(Conflict { kind, at, other }));
+                self.duplicates.push(Duplicate { event, first_offset });
+            }
+            Again::Row => self.conflicts.extend(id_reused(event, ids)),
+            Again::Collision => {
+                self.conflicts.extend(id_reused(event, ids));
+                self.collisions_standing.push(event.claim());
+            }
+        }
     }
 
     /// An event whose card's lane holds waits there; unless it has its outcome already.
@@ -195,11 +215,16 @@ impl<'e, 'a> Sorted<'e, 'a> {
         self.dead.push(Refusal { record: event.record, cause });
     }
 
-    /// Notes how an event ended: what came from a lane has left it.
-    fn ended(&mut self, event: &Event<'_>, known: &Known<'_>, outcome: Result<(), Failed>) {
+    /// What came from a lane, and has its outcome, has left it.
+    fn leaves_its_lane(&mut self, event: &Event<'_>, known: &Known<'_>) {
         if !known.waited.is_empty() && known.waited.contains_key(&event.place()) {
             self.left.push(event.place());
         }
+    }
+
+    /// Notes how an event ended.
+    fn ended(&mut self, event: &Event<'_>, known: &Known<'_>, outcome: Result<(), Failed>) {
+        self.leaves_its_lane(event, known);
         // Once one has failed in this batch, those that go through count as well: only failures in a
         // row make a terminal faulty.
         let counts = outcome.is_err() || !self.ends.is_empty() || known.quarantine.is_watching();
@@ -254,23 +279,9 @@ impl<'e, 'a> Ids<'e, 'a> {
     }
 }
 
-/// Whether an event claims to be one that it is not.
-fn conflict<'e, 'a>(
-    event: &'e Event<'a>,
-    outcome: Outcome,
-    ids: &mut Ids<'e, 'a>,
-) -> Option<Conflict> {
-    let at = event.place();
-    if let Outcome::Duplicate { first_offset, altered } = outcome {
-        let other = (at.0, first_offset);
-        return altered.then_some(Conflict { kind: "payload_differs", at, other });
-    }
+/// Whether an event has the id of another one of its batch.
+fn id_reused<'e, 'a>(event: &'e Event<'a>, ids: &mut Ids<'e, 'a>) -> Option<Conflict> {
     let first = ids.first(event);
-    let kind = "event_id_reused";
-    (key(first) != key(event)).then(|| Conflict { kind, at, other: first.place() })
-}
-
-/// The key at which an event has, or would have, its row.
-pub(super) fn key(event: &Event<'_>) -> Key {
-    (event.swipe.occurred_at, event.card)
+    let conflict = || Conflict { kind: "event_id_reused", at: event.place(), other: first.place() };
+    (first.key() != event.key()).then(conflict)
 }

@@ -9,7 +9,7 @@ use seal::bucket_of;
 
 use super::Transaction;
 use super::probe::Probe;
-use super::rows::{Sorted, key};
+use super::rows::Sorted;
 use crate::batch::{Batch, Part};
 use crate::decode::{Cause, Event, Refusal};
 use crate::error::Error;
@@ -59,8 +59,8 @@ impl Transaction<'_> {
         }
         for Declined { event, cause } in declined {
             let (claim, offset) = (event.claim(), event.offset());
-            let collided = (key(event), event.swipe.event_id);
-            if standing.rows.get(&key(event)).is_some_and(|(_, row)| row.offset == offset) {
+            let collided = (event.key(), event.swipe.event_id);
+            if standing.rows.get(&event.key()).is_some_and(|(_, row)| row.offset == offset) {
                 continue;
             }
             if standing.collisions.get(&collided).is_some_and(|stood| stood.offset == offset) {
