@@ -11,7 +11,8 @@ use uuid::Uuid;
 /// The key of a row: a card has one at each millisecond.
 pub(crate) type Key = (Millis, Slot);
 
-/// What stands in the tables at the keys of a batch, or comes to stand there by it.
+/// What stands in the tables at the keys of a batch, and may be at others, or comes to stand there
+/// by it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
     /// The event that has the row.

@@ -89,7 +89,10 @@ impl Pipeline {
         // Never the detail: it quotes the row, and the card with it.
         let message = said.map_or("no reason given", DbError::message);
         bad.insert(event.place(), Cause::bad_row(sqlstate, &quoting_nothing(message, event)));
-        let of_terminal = |other: &&Event<'_>| other.terminal == event.terminal;
+        // What stands already needs no row, and says nothing about its terminal.
+        let stands =
+            |other: &Event<'_>| undecided.standing.holds(other.key(), other.swipe.event_id);
+        let of_terminal = |other: &&Event<'_>| other.terminal == event.terminal && !stands(other);
         let mut before = undecided.events[..=at].iter().rev().filter(of_terminal);
         let is_bad = |other: &Event<'_>| bad.contains_key(&other.place());
         let strikes = if self.recent.suspects_the_table() { STRIKES * 10 } else { STRIKES };

@@ -13,6 +13,8 @@ pub(crate) struct Position {
     expected: i64,
     /// Gaps that were met once, in order.
     doubted: VecDeque<Gap>,
+    /// The next offset and the last stable one, when all there is was last found to be applied.
+    pub(crate) caught_up: Option<(i64, i64)>,
     /// While looking ahead for more of them: the offset that should come next, and how many events
     /// have come by.
     ahead: Option<(i64, usize)>,
@@ -37,7 +39,7 @@ const AHEAD_MAX: usize = 2_000;
 
 impl Position {
     pub(crate) fn new(claim: Claim, writer: usize, expected: i64) -> Self {
-        Self { claim, writer, expected, doubted: VecDeque::new(), ahead: None }
+        Self { claim, writer, expected, doubted: VecDeque::new(), caught_up: None, ahead: None }
     }
 
     /// Whether `next` is what it waits for: all that was met is applied, and nothing is doubted.

@@ -216,15 +216,25 @@ impl Reader {
 
     /// Events of each partition that are not applied yet. An offset at the end that holds none, such
     /// as the marker of a transaction, is nothing to be behind with: then all that could be fetched
-    /// has been, and what was met is applied.
+    /// has been, and what was met is applied. What a transaction that is still open holds back is.
     fn show_lag(&mut self, ends: &Ends) {
         let mut total = 0;
         for (partition, next) in self.claims.next_offsets() {
             let Some(ends) = ends.get(&partition) else { continue };
-            let position = self.assignment.position(partition);
-            let is_done = position.is_some_and(|position| position.waits_for(next));
-            let fetched_all = ends.fetchq_cnt == 0 && ends.next_offset >= ends.ls_offset;
-            let lag = if is_done && fetched_all { 0 } else { (ends.hi_offset - next).max(0) };
+            let mut reached = next;
+            if let Some(position) = self.assignment.position(partition)
+                && position.waits_for(next)
+                // What comes for it meanwhile is dropped.
+                && !self.outlets.is_full(position.writer)
+            {
+                // The count is that of all partitions, whose messages come together.
+                let (here, empty) = (Some((next, ends.ls_offset)), ends.fetchq_cnt == 0);
+                if ends.next_offset >= ends.ls_offset && (empty || position.caught_up == here) {
+                    position.caught_up = here;
+                    reached = next.max(ends.ls_offset);
+                }
+            }
+            let lag = (ends.hi_offset - reached).max(0);
             self.metrics.lag.with_label_values(&[&partition.to_string()]).set(lag);
             total += lag;
         }

@@ -52,20 +52,25 @@ async fn a_crowd_in_one_moment_hides_no_duplicate() -> Result<()> {
     let cards: Vec<String> = (0..1_500).map(|i| format!("c{i}")).collect();
     let crowd: Vec<_> = cards.iter().map(|card| swipe(card, "t-hall", 0)).collect();
     let mut places = world.log.publish_swipes(&crowd).await?;
-    let mut consumer = world.consumer()?;
+    let one = [("GATELOG_CONSUMER_BATCH__WRITERS", "1")];
+    let mut consumer = world.consumer_with(&one)?;
     world.caught_up().await?;
+    assert!(consumer.terminate().await?.success(), "a consumer that is asked to stop exits with 0");
 
-    // Eighty that are there, one of them once more with another id, and five that are not.
-    let mut some = crowd[700..780].to_vec();
+    // Three hundred that are there, one of them once more with another id, and five that are not: in
+    // one batch, or few.
+    let mut some = crowd[700..1_000].to_vec();
     let mut other = crowd[705].clone();
     other.event_id = uuid::Uuid::new_v4();
     some.push(other);
     some.extend(["n1", "n2", "n3", "n4", "n5"].map(|card| swipe(card, "t-hall", 0)));
     places.extend(world.log.publish_swipes(&some).await?);
+    let mut consumer = world.consumer_with(&one)?;
     let totals = world.caught_up().await?;
-    let expected = Totals { rows: 1_505, duplicates: 80, collisions: 1, ..Totals::default() };
+    let expected = Totals { rows: 1_505, duplicates: 300, collisions: 1, ..Totals::default() };
     assert_eq!(totals, expected);
     world.each_has_one_outcome(&places).await?;
+    assert!(consumer.said_times("many rows in few moments") > 0, "the crowd was not met");
     let retries = consumer.metric("gatelog_consumer_batch_retries_total").await?;
     assert_eq!(retries, 0.0, "all that stands was found at the first look, and no COPY refused");
     Ok(())

@@ -220,6 +220,32 @@ impl Log {
         .await?
     }
 
+    /// Publishes in a transaction that is left open: whoever gets the producer commits it.
+    ///
+    /// # Errors
+    /// Kafka's own.
+    pub async fn begin_transaction(&self, events: Vec<Event>) -> Result<BaseProducer> {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("transactional.id", format!("{}.open", self.topic))
+            .set("partitioner", "murmur2_random")
+            .create()?;
+        let topic = self.topic.clone();
+        tokio::task::spawn_blocking(move || {
+            producer.init_transactions(crate::PATIENCE)?;
+            producer.begin_transaction()?;
+            for event in &events {
+                let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&topic);
+                record.key = event.key.as_deref();
+                record.payload = event.value.as_deref();
+                producer.send(record).map_err(|(error, _)| error)?;
+            }
+            producer.flush(crate::PATIENCE)?;
+            Ok(producer)
+        })
+        .await?
+    }
+
     /// Every record of the log, by partition and offset.
     ///
     /// # Errors

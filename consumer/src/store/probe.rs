@@ -6,6 +6,7 @@ use registry::{Cache, Timestamptz};
 use schemas::{Direction, LocalDecision, Mode};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Statement};
+use tracing::info;
 use uuid::Uuid;
 
 use super::Transaction;
@@ -21,8 +22,10 @@ use crate::fold::{Payload, Standing, Stood};
 const MOMENTS_MIN: usize = 64;
 /// Rows an event, at its moment, from which on too many are of no use.
 const CROWD: usize = 4;
-/// So many looks go by keys after one that has met a crowd: others will follow.
+/// So many looks at a day go by keys after one that has met a crowd: others will follow.
 const CROWDED_FOR: u32 = 100;
+/// Of so many days that is remembered; then it starts over.
+const CROWDED_DAYS_MAX: usize = 512;
 
 /// How rows are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +103,8 @@ impl Transaction<'_> {
         events: &[&Event<'_>],
         probe: Probe,
     ) -> Result<Vec<Row>, Error> {
-        let crowded_for = &mut self.statements.crowded_for;
-        let is_crowded = *crowded_for > 0;
-        *crowded_for = crowded_for.saturating_sub(1);
-        if probe == Probe::Moments && events.len() >= MOMENTS_MIN && !is_crowded {
+        let by_moments = probe == Probe::Moments && events.len() >= MOMENTS_MIN;
+        if by_moments && !self.was_crowded(day) {
             let mut at: Vec<_> = events.iter().map(|event| event.swipe.occurred_at).collect();
             at.sort_unstable();
             at.dedup();
@@ -115,7 +116,12 @@ impl Transaction<'_> {
             if (rows.len() as i64) < most {
                 return Ok(rows);
             }
-            self.statements.crowded_for = CROWDED_FOR;
+            info!(day = leaf(day)?, "many rows in few moments: looking for them by their keys");
+            let crowded = &mut self.statements.crowded;
+            if crowded.len() >= CROWDED_DAYS_MAX {
+                crowded.clear();
+            }
+            crowded.insert(day, CROWDED_FOR);
         }
         // In the order of the index: neighbours lie on one page of it, and it stays at hand.
         let mut events: Vec<_> = events.to_vec();
@@ -125,6 +131,16 @@ impl Transaction<'_> {
         let cards: Vec<&str> = events.iter().map(|e| &*e.swipe.card_id).collect();
         let rows = self.inner.query(&statement, &[&at, &cards]).await;
         rows.map_err(Error::postgres(PROBING))
+    }
+
+    /// Whether a look at this day has met a crowd lately; this one counts.
+    fn was_crowded(&mut self, day: i32) -> bool {
+        let Some(left) = self.statements.crowded.get_mut(&day) else { return false };
+        *left -= 1;
+        if *left == 0 {
+            self.statements.crowded.remove(&day);
+        }
+        true
     }
 
     async fn probe_of(&mut self, day: i32, probe: Probe) -> Result<Statement, Error> {

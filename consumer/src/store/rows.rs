@@ -106,7 +106,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
             if lanes.holds(event.card) && sorted.stays(event, known, lanes) {
                 continue;
             }
-            if let Some(cause) = known.refuses(event) {
+            if let Some(cause) = known.bad(event) {
                 sorted.give_up(event, cause, known);
                 continue;
             }
@@ -116,6 +116,10 @@ impl<'e, 'a> Sorted<'e, 'a> {
             // Before what is permitted, which nobody has loaded for it: see `Standing::holds`.
             if let Some(again) = fold.again(key, event_id, stands) {
                 sorted.again(event, again, known, &mut ids);
+                continue;
+            }
+            if let Some(cause) = known.quarantines(event) {
+                sorted.give_up(event, cause, known);
                 continue;
             }
             let case = match resolve(event, known.cache, &known.liveness) {
@@ -239,14 +243,17 @@ impl<'e, 'a> Sorted<'e, 'a> {
 }
 
 impl Known<'_> {
-    /// Why an event is given up without being tried: Postgres has refused its row, or would those of
-    /// its terminal.
-    fn refuses(&self, event: &Event<'_>) -> Option<Cause> {
-        if !self.bad.is_empty()
-            && let Some(cause) = self.bad.get(&event.place())
-        {
-            return Some(cause.clone());
+    /// Why an event is given up: Postgres has refused its row.
+    fn bad(&self, event: &Event<'_>) -> Option<Cause> {
+        if self.bad.is_empty() {
+            return None;
         }
+        self.bad.get(&event.place()).cloned()
+    }
+
+    /// Why an event that does not stand yet is given up without being tried: Postgres has refused
+    /// the rows of its terminal.
+    fn quarantines(&self, event: &Event<'_>) -> Option<Cause> {
         if !self.quarantine.is_watching() {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The steps of a batch's transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
@@ -22,8 +22,8 @@ pub(crate) struct Statements {
     pub(super) are_days: Statement,
     pub(super) probes: ByDay,
     pub(super) probes_by_key: ByDay,
-    /// Looks that are to go by keys, after one that has met a crowd.
-    pub(super) crowded_for: u32,
+    /// By day: looks that are to go by keys, after one that has met a crowd.
+    pub(super) crowded: HashMap<i32, u32>,
     pub(super) copies: ByDay,
 }
 
@@ -45,7 +45,7 @@ impl Statements {
                 are_days: client.prepare(include_str!("../sql/are_days.sql")).await?,
                 probes: ByDay::default(),
                 probes_by_key: ByDay::default(),
-                crowded_for: 0,
+                crowded: HashMap::new(),
                 copies: ByDay::default(),
             })
         };
