@@ -43,6 +43,8 @@ impl Database {
             let since = Millis::from_unix_ms(i64::from(days.start - 1) * DAY_MS);
             register(&mut client, site, since).await.context("registering cards and terminals")?;
             make_days(&client, days).await.context("making days of access_log")?;
+            let quiet = client.batch_execute(include_str!("sql/no_autovacuum.sql")).await;
+            quiet.context("keeping autovacuum out")?;
             Ok(client)
         };
         match database.await {

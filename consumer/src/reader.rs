@@ -47,6 +47,8 @@ pub(crate) struct Reader {
     /// Turns true when the writers have ended.
     pub(crate) writers_done: watch::Receiver<bool>,
     pub(crate) shutdown_timeout: Duration,
+    /// When Kafka was last asked for anything but messages.
+    pub(crate) heard: Instant,
     /// When partitions were last told where their messages go.
     pub(crate) collected: Instant,
     /// When Kafka was last told how far we are.
@@ -63,7 +65,10 @@ const POLL_BLOCKED: Duration = Duration::from_millis(5);
 const POLL_LANES: Duration = Duration::from_millis(10);
 /// How often we look at anything else while messages come.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// What is heard at once of what is no message.
+/// How often Kafka is asked for what is no message: not at each of ten thousand messages a second
+/// that come one by one.
+const HEAR_EVERY: Duration = Duration::from_millis(10);
+/// What is heard of it at once.
 const EVENTS_MAX: usize = 16;
 /// How often partitions are told where their messages go.
 const COLLECT_EVERY: Duration = Duration::from_millis(100);
@@ -144,7 +149,10 @@ impl Reader {
 
     /// Everything but messages: rebalances, claims that came or went, writers that caught up.
     fn look_around(&mut self) -> Result<(), Error> {
-        self.hear()?;
+        if self.heard.elapsed() > HEAR_EVERY {
+            self.hear()?;
+            self.heard = Instant::now();
+        }
         if let Some(ends) = self.consumer.context().take_ends() {
             self.show_lag(&ends);
         }

@@ -160,6 +160,7 @@ async fn work(
         stop: reader_stop_seen,
         writers_done: writers_done_seen,
         shutdown_timeout: Duration::from_millis(settings.batch.shutdown_timeout_ms),
+        heard: Instant::now(),
         collected: Instant::now(),
         hinted: Instant::now(),
         complained: None,
