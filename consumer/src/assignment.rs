@@ -72,16 +72,21 @@ impl Assignment {
 
     /// Their numbers.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = i32> {
-        self.positions.iter().flatten().map(|position| position.claim.partition)
+        self.positions().map(|position| position.claim.partition)
+    }
+
+    /// How far each is.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = &Position> {
+        self.positions.iter().flatten()
     }
 
     pub(crate) fn position(&mut self, partition: i32) -> Option<&mut Position> {
         self.positions.get_mut(usize::try_from(partition).ok()?)?.as_mut()
     }
 
-    /// Where a paused partition goes on.
-    pub(crate) fn resume(&mut self, partition: i32) -> Option<i64> {
-        self.position(partition).map(Position::resume)
+    /// Where a partition goes on whose messages went astray.
+    pub(crate) fn start_over(&mut self, partition: i32) -> Option<i64> {
+        self.position(partition).map(Position::start_over)
     }
 
     /// Partitions that look ahead, and where each reads on from: no more has come to look at.

@@ -34,6 +34,7 @@ mod start;
 mod store;
 mod systemic;
 mod tracks;
+mod turns;
 mod writer;
 
 pub use error::Error;

@@ -147,7 +147,10 @@ impl Metrics {
             )?,
             claims_lost: make.counter("claims_lost_total", "Claims found to be lost.")?,
             partitions: make.gauge("claimed_partitions", "Partitions this member has claimed.")?,
-            pauses: make.counter("pauses_total", "Times a writer's partitions were paused.")?,
+            pauses: make.counter(
+                "pauses_total",
+                "Times reading for a writer paused because its queue was full.",
+            )?,
             published: make.counters(
                 "outbox_published_total",
                 "Messages of the outbox that Kafka acknowledged, by kind.",

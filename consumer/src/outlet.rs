@@ -1,22 +1,18 @@
 //! The reader's side of the writers' queues: chunks that fill up, and writers that fall behind.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeSet, VecDeque};
 
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::chunk::Chunk;
-use crate::follow::Follow;
+use crate::metrics::Metrics;
+use crate::turns::Turn;
 
 /// All writers' queues.
 pub(crate) struct Outlets {
     outlets: Vec<Outlet>,
-    consumer: &'static BaseConsumer<Follow>,
-    topic: String,
 }
 
 struct Outlet {
@@ -24,26 +20,26 @@ struct Outlet {
     pending: Chunk,
     /// Partitions dealt to this writer.
     partitions: BTreeSet<i32>,
-    blocked: bool,
+    round: VecDeque<Turn>,
+    /// Whether it was found full, and has not been handed anything since.
+    paused: bool,
 }
 
-/// How long to wait for a full queue before its partitions pause: pausing throws away what
-/// librdkafka has fetched ahead, so a writer that is merely busy is worth a moment.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 impl Outlets {
-    pub(crate) fn new(
-        senders: Vec<mpsc::Sender<Chunk>>,
-        consumer: &'static BaseConsumer<Follow>,
-        topic: String,
-    ) -> Self {
+    pub(crate) fn new(senders: Vec<mpsc::Sender<Chunk>>) -> Self {
         let outlet = |sender| Outlet {
             sender: Some(sender),
             pending: Chunk::default(),
             partitions: BTreeSet::new(),
-            blocked: false,
+            round: VecDeque::new(),
+            paused: false,
         };
-        Self { outlets: senders.into_iter().map(outlet).collect(), consumer, topic }
+        Self { outlets: senders.into_iter().map(outlet).collect() }
+    }
+
+    /// How many writers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.outlets.len()
     }
 
     /// Gives a partition to the writer that has the fewest.
@@ -65,17 +61,30 @@ impl Outlets {
         &mut self.outlets[writer].pending
     }
 
-    pub(crate) fn has_pending(&self) -> bool {
-        self.outlets.iter().any(|outlet| !outlet.pending.is_empty())
+    /// Its partitions' turns that are left of a round.
+    pub(crate) fn round(&mut self, writer: usize) -> &mut VecDeque<Turn> {
+        &mut self.outlets[writer].round
     }
 
-    /// Whether this writer takes nothing now: what comes for it is fetched again later.
-    pub(crate) fn is_full(&self, writer: usize) -> bool {
-        self.outlets[writer].blocked
+    /// The next turn among a writer's partitions, if there is one and it can be given more. A chunk
+    /// that is full is handed over first; if its queue is full, too, nothing is read for it.
+    pub(crate) fn next(&mut self, writer: usize, metrics: &Metrics) -> Option<Turn> {
+        let outlet = &mut self.outlets[writer];
+        let turn = outlet.round.front().copied()?;
+        if outlet.pending.is_full() && !outlet.try_hand_over() {
+            if !std::mem::replace(&mut outlet.paused, true) {
+                debug!(writer, "its queue is full; reading nothing for it");
+                metrics.pauses.inc();
+            }
+            return None;
+        }
+        outlet.round.pop_front();
+        Some(turn)
     }
 
+    /// Whether any writer takes nothing now.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.outlets.iter().any(|outlet| outlet.blocked)
+        self.outlets.iter().any(|outlet| outlet.pending.is_full())
     }
 
     /// Hands over whatever is pending and finds room.
@@ -85,42 +94,13 @@ impl Outlets {
         }
     }
 
-    /// Hands over one writer's chunk, waiting a little for room; false if there was none.
-    pub(crate) fn hand_over(&mut self, writer: usize) -> bool {
+    /// Hands over what is pending to a writer that waits for something.
+    pub(crate) fn hand_over_if_idle(&mut self, writer: usize) {
         let outlet = &mut self.outlets[writer];
-        let deadline = Instant::now() + PATIENCE;
-        while !outlet.try_hand_over() {
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        let waits = |sender: &mpsc::Sender<Chunk>| sender.capacity() == sender.max_capacity();
+        if outlet.sender.as_ref().is_some_and(waits) {
+            outlet.try_hand_over();
         }
-        true
-    }
-
-    /// Pauses a writer's partitions: it has more than it can take.
-    pub(crate) fn block(&mut self, writer: usize) {
-        let outlet = &mut self.outlets[writer];
-        outlet.blocked = true;
-        debug!(writer, "its queue is full; pausing its partitions");
-        if let Err(error) = self.consumer.pause(&list(&self.topic, &outlet.partitions)) {
-            warn!(%error, "pausing partitions");
-        }
-    }
-
-    /// Resumes the writers that have room again; the partitions that go on.
-    pub(crate) fn unblock(&mut self) -> Vec<i32> {
-        let mut resumed = Vec::new();
-        for outlet in self.outlets.iter_mut().filter(|outlet| outlet.blocked) {
-            if outlet.try_hand_over() {
-                outlet.blocked = false;
-                if let Err(error) = self.consumer.resume(&list(&self.topic, &outlet.partitions)) {
-                    warn!(%error, "resuming partitions");
-                }
-                resumed.extend(outlet.partitions.iter().copied());
-            }
-        }
-        resumed
     }
 
     /// No more will come: the writers finish.
@@ -138,6 +118,7 @@ impl Outlet {
         match sender.try_reserve() {
             Ok(place) => {
                 place.send(std::mem::take(&mut self.pending));
+                self.paused = false;
                 true
             }
             Err(TrySendError::Full(())) => false,
@@ -145,12 +126,4 @@ impl Outlet {
             Err(TrySendError::Closed(())) => true,
         }
     }
-}
-
-fn list(topic: &str, partitions: &BTreeSet<i32>) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        list.add_partition(topic, *partition);
-    }
-    list
 }

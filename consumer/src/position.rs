@@ -9,6 +9,8 @@ use crate::chunk::{Claim, Gap};
 pub(crate) struct Position {
     pub(crate) claim: Claim,
     pub(crate) writer: usize,
+    /// When the last message that was passed on had been published, in ms since 1970.
+    pub(crate) reached_ms: Option<i64>,
     /// The offset that must come next.
     expected: i64,
     /// Gaps that were met once, in order.
@@ -39,7 +41,15 @@ const AHEAD_MAX: usize = 2_000;
 
 impl Position {
     pub(crate) fn new(claim: Claim, writer: usize, expected: i64) -> Self {
-        Self { claim, writer, expected, doubted: VecDeque::new(), caught_up: None, ahead: None }
+        Self {
+            claim,
+            writer,
+            reached_ms: None,
+            expected,
+            doubted: VecDeque::new(),
+            caught_up: None,
+            ahead: None,
+        }
     }
 
     /// Whether `next` is what it waits for: all that was met is applied, and nothing is doubted.
@@ -77,8 +87,8 @@ impl Position {
         self.ahead.take().map(|_| self.expected)
     }
 
-    /// Where a paused partition goes on: what had been fetched ahead is gone.
-    pub(crate) fn resume(&mut self) -> i64 {
+    /// Where it goes on when what had been fetched ahead is gone.
+    pub(crate) fn start_over(&mut self) -> i64 {
         self.doubted.clear();
         self.ahead = None;
         self.expected
@@ -189,10 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_forgets_what_was_ahead() {
+    fn starting_over_forgets_what_was_ahead() {
         let mut position = position(5);
         assert_eq!(position.meet(7), Met::Doubtful);
-        assert_eq!(position.resume(), 5);
+        assert_eq!(position.start_over(), 5);
         assert_eq!(position.meet(7), Met::Doubtful);
         assert_eq!(position.meet(3), Met::Old);
     }

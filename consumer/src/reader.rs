@@ -1,10 +1,10 @@
 //! The reader: one OS thread that polls Kafka, follows the group's assignments and deals chunks of
 //! records to the writers.
 //!
-//! No future per message, no timer: it waits for messages, then takes what is queued and hands it
-//! over. A writer that falls behind has its partitions paused, and reading goes on.
+//! No future per message, no timer: it waits for messages, then takes from each partition in its
+//! turn, and hands over what it has. Of the partitions of a writer that falls behind it takes
+//! nothing: librdkafka fetches so far ahead, and no further.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,14 +25,15 @@ use crate::follow::{Ends, Follow, Rebalance};
 use crate::metrics::Metrics;
 use crate::outlet::Outlets;
 use crate::position::Met;
+use crate::turns::{Turn, round};
 
 /// The reader's thread.
 pub(crate) struct Reader {
     pub(crate) consumer: &'static BaseConsumer<Follow>,
     /// The messages of all partitions; whatever else Kafka has to say comes from `consumer`.
     pub(crate) inbox: Inbox,
-    /// Messages that were taken out of it, and not looked at yet.
-    pub(crate) waiting: VecDeque<Message>,
+    /// Empty: room for what is taken out of it.
+    pub(crate) taken: Vec<Message>,
     pub(crate) topic: String,
     pub(crate) assignment: Assignment,
     pub(crate) outlets: Outlets,
@@ -49,8 +50,8 @@ pub(crate) struct Reader {
     pub(crate) shutdown_timeout: Duration,
     /// When Kafka was last asked for anything but messages.
     pub(crate) heard: Instant,
-    /// When partitions were last told where their messages go.
-    pub(crate) collected: Instant,
+    /// When the inbox was last opened for all partitions.
+    pub(crate) opened: Instant,
     /// When Kafka was last told how far we are.
     pub(crate) hinted: Instant,
     /// When a passing error was last worth a line.
@@ -70,8 +71,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const HEAR_EVERY: Duration = Duration::from_millis(10);
 /// What is heard of it at once.
 const EVENTS_MAX: usize = 16;
-/// How often partitions are told where their messages go.
-const COLLECT_EVERY: Duration = Duration::from_millis(100);
+/// How often the inbox is opened again.
+const OPEN_EVERY: Duration = Duration::from_millis(500);
 /// How long leaving the group may take.
 const LEAVE: Duration = Duration::from_secs(3);
 /// How often the offsets that are done are told to Kafka, as a hint for lag tools.
@@ -114,22 +115,15 @@ impl Reader {
     fn follow_the_log(&mut self) -> Result<(), Error> {
         let mut looked = Instant::now();
         while !*self.stop.borrow() {
-            for Trouble { error, partition, said } in
-                self.inbox.take(self.patience(), &mut self.waiting)
-            {
-                debug!(%error, partition, said, "librdkafka");
-                self.trouble(&error)?;
-            }
-            let nothing_came = self.waiting.is_empty();
-            while let Some(message) = self.waiting.pop_front() {
-                self.take(message)?;
-            }
-            if nothing_came || self.outlets.is_blocked() || looked.elapsed() > LOOK_EVERY {
-                // A writer with little to do must not wait for one with much.
+            let nothing_came = self.take_turns()? == 0;
+            if nothing_came || looked.elapsed() > LOOK_EVERY {
                 self.outlets.hand_over_all();
                 self.go_back()?;
                 self.look_around()?;
                 looked = Instant::now();
+            }
+            if nothing_came {
+                self.inbox.wait(self.patience());
             }
         }
         Ok(())
@@ -138,8 +132,6 @@ impl Reader {
     fn patience(&self) -> Duration {
         if self.outlets.is_blocked() {
             POLL_BLOCKED
-        } else if self.outlets.has_pending() {
-            Duration::ZERO
         } else if self.claims.may_have_lanes() {
             POLL_LANES
         } else {
@@ -172,10 +164,11 @@ impl Reader {
                 Rebalance::Revoke(partitions) => self.revoke(&partitions),
             }
         }
-        if self.collected.elapsed() > COLLECT_EVERY {
-            // What librdkafka took back meanwhile comes here again.
-            self.inbox.collect(&self.topic, self.assignment.partitions());
-            self.collected = Instant::now();
+        if self.opened.elapsed() > OPEN_EVERY {
+            for partition in self.assignment.partitions() {
+                self.inbox.open(&self.topic, partition);
+            }
+            self.opened = Instant::now();
         }
         let due = self.claims.due(self.reclaim_after);
         if !due.is_empty() {
@@ -194,12 +187,6 @@ impl Reader {
                 self.outlets.pending(position.writer).push_wake(claim);
             }
         }
-        for partition in self.outlets.unblock() {
-            // What librdkafka had queued for it was dropped with the pause: go back to where we are.
-            if let Some(offset) = self.assignment.resume(partition) {
-                self.seek(partition, offset)?;
-            }
-        }
         Ok(())
     }
 
@@ -212,8 +199,8 @@ impl Reader {
                 Some(Ok(message)) => {
                     // Not by this way: it comes once more by the other.
                     let partition = message.partition();
-                    self.inbox.collect(&self.topic, [partition]);
-                    if let Some(offset) = self.assignment.resume(partition) {
+                    self.inbox.open(&self.topic, partition);
+                    if let Some(offset) = self.assignment.start_over(partition) {
                         self.seek(partition, offset)?;
                     }
                 }
@@ -232,10 +219,7 @@ impl Reader {
             let mut reached = next;
             if let Some(position) = self.assignment.position(partition)
                 && position.waits_for(next)
-                // What comes for it meanwhile is dropped.
-                && !self.outlets.is_full(position.writer)
             {
-                // The count is that of all partitions, whose messages come together.
                 let (here, empty) = (Some((next, ends.ls_offset)), ends.fetchq_cnt == 0);
                 if ends.next_offset >= ends.ls_offset && (empty || position.caught_up == here) {
                     position.caught_up = here;
@@ -265,8 +249,9 @@ impl Reader {
         self.metrics.partitions.set(self.assignment.len() as i64);
         match claiming {
             Claiming::Assigned => {
-                let partitions = granted.iter().map(|granted| granted.claim.partition);
-                self.inbox.collect(&self.topic, partitions);
+                for granted in granted {
+                    self.inbox.open(&self.topic, granted.claim.partition);
+                }
                 let cooperative =
                     matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
                 let assigned = if cooperative {
@@ -283,9 +268,7 @@ impl Reader {
                 }
             }
         }
-        // A partition that was paused when it was revoked comes back paused, and one that is claimed
-        // again may have been paused with the writer that it is no longer dealt to.
-        self.consumer.resume(&list).map_err(Error::kafka("assigning partitions"))
+        Ok(())
     }
 
     fn revoke(&mut self, partitions: &[i32]) {
@@ -301,36 +284,62 @@ impl Reader {
         self.metrics.partitions.set(self.assignment.len() as i64);
     }
 
-    fn take(&mut self, message: Message) -> Result<(), Error> {
-        let partition = message.partition();
+    /// One round: every writer that has room is given something of each of its partitions, or of
+    /// those that were left over last time. How many messages there were.
+    fn take_turns(&mut self) -> Result<usize, Error> {
+        let mut came = 0;
+        for writer in 0..self.outlets.len() {
+            if self.outlets.round(writer).is_empty() {
+                let positions = self.assignment.positions().filter(|at| at.writer == writer);
+                let waiting = positions.filter(|at| self.inbox.may_have(at.claim.partition));
+                *self.outlets.round(writer) = round(waiting);
+            }
+            while let Some(Turn { partition, most }) = self.outlets.next(writer, &self.metrics) {
+                came += self.take(partition, most)?;
+            }
+            // A writer with little to do must not wait for one with much.
+            self.outlets.hand_over_if_idle(writer);
+        }
+        Ok(came)
+    }
+
+    /// Takes messages of one partition; how many there were.
+    fn take(&mut self, partition: i32, most: usize) -> Result<usize, Error> {
+        let mut messages = std::mem::take(&mut self.taken);
+        for Trouble { error, partition, said } in self.inbox.take(partition, most, &mut messages) {
+            debug!(%error, partition, said, "librdkafka");
+            self.trouble(&error)?;
+        }
+        let came = messages.len();
+        let back = messages.drain(..).find_map(|message| self.meet(message));
+        self.taken = messages;
+        if let Some(to) = back {
+            info!(partition, from = to, "offsets are missing; fetching again");
+            // What was taken behind them comes once more.
+            self.seek(partition, to)?;
+        }
+        Ok(came)
+    }
+
+    /// Passes a message on, or says where its partition goes back to.
+    fn meet(&mut self, message: Message) -> Option<i64> {
         // Messages of a revoked partition still arrive (librdkafka#1359).
-        let Some(position) = self.assignment.position(partition) else {
-            return Ok(());
+        let position = self.assignment.position(message.partition())?;
+        let gap = match position.meet(message.offset()) {
+            Met::Old | Met::Doubtful => return None,
+            Met::GoBack(to) => return Some(to),
+            Met::Next(gap) => gap,
         };
-        if self.outlets.is_full(position.writer) {
-            return Ok(());
-        }
-        match position.meet(message.offset()) {
-            Met::Old | Met::Doubtful => return Ok(()),
-            Met::GoBack(to) => {
-                info!(partition, from = to, "offsets are missing; fetching again");
-                // They come once more, behind those that are missing.
-                self.waiting.retain(|message| message.partition() != partition);
-                return self.seek(partition, to);
-            }
-            Met::Next(None) => {}
-            Met::Next(Some(gap)) => {
-                debug!(partition, first = gap.first, end = gap.end, "no events at these offsets");
-                self.outlets.pending(position.writer).push_gap(position.claim, gap);
-            }
-        }
+        position.reached_ms = message.timestamp_ms();
         let (writer, claim) = (position.writer, position.claim);
-        self.outlets.pending(writer).push(claim, message);
-        if self.outlets.pending(writer).is_full() && !self.outlets.hand_over(writer) {
-            self.metrics.pauses.inc();
-            self.outlets.block(writer);
+        let pending = self.outlets.pending(writer);
+        if let Some(gap) = gap {
+            let (partition, first, end) = (claim.partition, gap.first, gap.end);
+            debug!(partition, first, end, "no events at these offsets");
+            pending.push_gap(claim, gap);
         }
-        Ok(())
+        pending.push(claim, message);
+        None
     }
 
     /// Nothing more has come: what was looked at ahead is read once more.

@@ -1,14 +1,15 @@
-//! Messages of a consumer, taken many at a time.
+//! Messages of a consumer, partition by partition and many at a time.
 //!
-//! `BaseConsumer::poll` gives one: for each it takes two locks, looks at the clock three times and
-//! allocates. Here the partitions' queues flow into one of our own, which is emptied by
-//! `rd_kafka_consume_batch_queue`; rebalances, errors of the group and statistics stay on the
-//! consumer's own queue, which its `poll` still serves.
+//! `BaseConsumer::poll` gives one, of whichever partition: for each it takes two locks, looks at the
+//! clock three times and allocates. Here each partition keeps a queue of its own, from which
+//! `rd_kafka_consume_batch_queue` takes; so whoever reads also says which partition comes next, and
+//! what is not taken is not fetched ahead without end: librdkafka's bounds hold for each. Rebalances,
+//! errors of the group and statistics stay on the consumer's own queue, which its `poll` still serves.
 
-use std::collections::VecDeque;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_void};
 use std::ptr::{NonNull, null_mut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::bindings as c;
@@ -17,13 +18,37 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
 /// Messages that are taken at once, at most.
-const TAKEN_MAX: usize = 512;
+const TAKEN_MAX: usize = 256;
 
-/// Where the messages of a consumer's partitions come together.
+/// The messages of a consumer's partitions.
 #[derive(Debug)]
 pub struct Inbox {
-    queue: NonNull<c::rd_kafka_queue_t>,
     client: *mut c::rd_kafka_t,
+    /// By partition.
+    boxes: Vec<Option<Letterbox>>,
+    bell: &'static Bell,
+}
+
+/// The messages of one partition.
+#[derive(Debug)]
+struct Letterbox {
+    queue: NonNull<c::rd_kafka_queue_t>,
+    flag: &'static Flag,
+}
+
+/// Whether there may be messages of a partition; librdkafka raises it when its queue was empty and
+/// is no longer.
+#[derive(Debug)]
+struct Flag {
+    raised: AtomicBool,
+    bell: &'static Bell,
+}
+
+/// Rung when any flag is raised.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    waiting: Condvar,
 }
 
 /// One message, in librdkafka's memory.
@@ -72,71 +97,103 @@ unsafe impl Sync for Message {}
 
 impl Inbox {
     /// An inbox without partitions. The consumer lives as long as the process, and so may messages.
-    ///
-    /// # Errors
-    /// librdkafka has made no queue, which should not be.
-    pub fn new<C: ConsumerContext>(consumer: &'static BaseConsumer<C>) -> Result<Self, KafkaError> {
-        let client = consumer.client().native_ptr();
-        // SAFETY: the client lives as long as the process.
-        let queue = NonNull::new(unsafe { c::rd_kafka_queue_new(client) });
-        queue
-            .map(|queue| Self { queue, client })
-            .ok_or(KafkaError::ClientCreation("librdkafka made no queue".to_owned()))
+    pub fn new<C: ConsumerContext>(consumer: &'static BaseConsumer<C>) -> Self {
+        let bell = Box::leak(Box::default());
+        Self { client: consumer.client().native_ptr(), boxes: Vec::new(), bell }
     }
 
-    /// From here on messages of these partitions come here. To be called before a partition is
-    /// assigned, and again from time to time: librdkafka takes this back when a partition is
-    /// unassigned (rd_kafka_toppar_fetch_stop in rdkafka_partition.c), which may be after it was
-    /// assigned again. What has come meanwhile waits, and comes here with the next call.
-    pub fn collect(&self, topic: &str, partitions: impl IntoIterator<Item = i32>) {
-        let Ok(topic) = CString::new(topic) else { return };
-        for partition in partitions {
-            // SAFETY: client, name and queues are alive; the reference to the partition's queue is
-            // given back, and the partition keeps ours (rd_kafka_q_fwd_set0 in rdkafka_queue.c).
-            unsafe {
-                let of_one =
-                    c::rd_kafka_queue_get_partition(self.client, topic.as_ptr(), partition);
-                if !of_one.is_null() {
-                    c::rd_kafka_queue_forward(of_one, self.queue.as_ptr());
-                    c::rd_kafka_queue_destroy(of_one);
-                }
-            }
+    /// From here on messages of this partition come here. To be called before it is assigned, or what
+    /// was fetched meanwhile comes by `poll`; and again from time to time, in case librdkafka has
+    /// made another queue for it.
+    pub fn open(&mut self, topic: &str, partition: i32) {
+        let (Ok(at), Ok(topic)) = (usize::try_from(partition), CString::new(topic)) else { return };
+        if self.boxes.len() <= at {
+            self.boxes.resize_with(at + 1, || None);
         }
+        // SAFETY: the client lives as long as the process.
+        let queue =
+            unsafe { c::rd_kafka_queue_get_partition(self.client, topic.as_ptr(), partition) };
+        let Some(queue) = NonNull::new(queue) else { return };
+        // One a partition and process: librdkafka may call with it as long as the process lives.
+        let new_flag = || &*Box::leak(Box::new(Flag { raised: false.into(), bell: self.bell }));
+        let flag = self.boxes[at].as_ref().map_or_else(new_flag, |opened| opened.flag);
+        // SAFETY: the queue is alive, and the flag for ever. That a partition's queue flows nowhere
+        // else is kept by librdkafka once an application has said so (RD_KAFKA_Q_F_FWD_APP in
+        // rdkafka_queue.h): it only takes back where it flows to.
+        unsafe {
+            c::rd_kafka_queue_forward(queue.as_ptr(), null_mut());
+            let opaque = std::ptr::from_ref(flag).cast_mut().cast();
+            c::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(raise), opaque);
+        }
+        self.boxes[at] = Some(Letterbox { queue, flag });
+        // What came before the flag was there.
+        flag.raise();
     }
 
-    /// Waits up to `timeout` for a message, and appends it and what else is there, 512 at most.
-    /// What went wrong with partitions meanwhile is returned: librdkafka goes on by itself.
-    pub fn take(&mut self, timeout: Duration, messages: &mut VecDeque<Message>) -> Vec<Trouble> {
+    /// Waits up to `timeout` for a message of any partition that had none.
+    pub fn wait(&self, timeout: Duration) {
+        let mut rung = self.bell.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*rung {
+            let waited = self.bell.waiting.wait_timeout(rung, timeout);
+            rung = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *rung = false;
+    }
+
+    /// Whether there may be messages of a partition.
+    pub fn may_have(&self, partition: i32) -> bool {
+        self.of(partition).is_some_and(|of| of.flag.raised.load(Ordering::Acquire))
+    }
+
+    /// Appends messages of a partition that are there, so many and 256 at most. What went wrong with
+    /// it meanwhile is returned: librdkafka goes on by itself.
+    pub fn take(
+        &mut self,
+        partition: i32,
+        most: usize,
+        messages: &mut Vec<Message>,
+    ) -> Vec<Trouble> {
+        let Some(Letterbox { queue, flag }) = self.of(partition) else { return Vec::new() };
         let mut natives = [null_mut(); TAKEN_MAX];
-        let ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        // librdkafka waits until all that was asked for is there: so one is waited for, and no more.
-        let mut taken = self.fill(ms, &mut natives[..1]);
-        if taken == 1 {
-            taken += self.fill(0, &mut natives[1..]);
+        let most = most.min(TAKEN_MAX);
+        // Lowered before: what comes from here on is taken, or raises it.
+        flag.raised.store(false, Ordering::SeqCst);
+        // SAFETY: the queue is alive, and there are as many places as it is told.
+        let taken = unsafe {
+            c::rd_kafka_consume_batch_queue(queue.as_ptr(), 0, natives.as_mut_ptr(), most)
+        };
+        let taken = usize::try_from(taken).unwrap_or_default();
+        if taken == most {
+            flag.raised.store(true, Ordering::Release);
         }
         let mut troubles = Vec::new();
         for native in natives[..taken].iter().filter_map(|native| NonNull::new(*native)) {
             // SAFETY: taken from the queue just now: it is ours, and whole.
             match unsafe { Message::new(native) } {
-                Ok(message) => messages.push_back(message),
+                Ok(message) => messages.push(message),
                 Err(trouble) => troubles.push(trouble),
             }
         }
         troubles
     }
 
-    fn fill(&self, timeout_ms: i32, natives: &mut [*mut c::rd_kafka_message_t]) -> usize {
-        // SAFETY: the queue is alive, and there are as many places as it is told.
-        let taken = unsafe {
-            c::rd_kafka_consume_batch_queue(
-                self.queue.as_ptr(),
-                timeout_ms,
-                natives.as_mut_ptr(),
-                natives.len(),
-            )
-        };
-        usize::try_from(taken).unwrap_or_default()
+    fn of(&self, partition: i32) -> Option<&Letterbox> {
+        self.boxes.get(usize::try_from(partition).ok()?)?.as_ref()
     }
+}
+
+impl Flag {
+    fn raise(&self) {
+        self.raised.store(true, Ordering::SeqCst);
+        *self.bell.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.bell.waiting.notify_one();
+    }
+}
+
+/// Called by librdkafka, with the queue locked, when it was empty and is no longer.
+unsafe extern "C" fn raise(_: *mut c::rd_kafka_t, flag: *mut c_void) {
+    // SAFETY: given in `Inbox::open`, and never freed.
+    unsafe { &*flag.cast::<Flag>() }.raise();
 }
 
 impl Message {
@@ -241,9 +298,9 @@ impl Message {
     }
 }
 
-impl Drop for Inbox {
+impl Drop for Letterbox {
     fn drop(&mut self) {
-        // SAFETY: made in `new`, destroyed here alone; partitions keep it as long as they need it.
+        // SAFETY: a reference that we were given, given back here alone.
         unsafe { c::rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }
 }

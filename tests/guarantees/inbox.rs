@@ -1,7 +1,6 @@
 //! Messages come by the reader's inbox, whatever becomes of the assignment, and say there what was
 //! published.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -29,23 +28,22 @@ fn from(log: &Log, offsets: &[(i32, i64)]) -> Result<TopicPartitionList> {
     Ok(list)
 }
 
-/// As the reader does it: what is collected is collected again from time to time.
-fn take(
-    inbox: &mut Inbox,
-    consumer: &BaseConsumer,
-    log: &Log,
-    count: usize,
-) -> Result<VecDeque<Message>> {
-    let (mut messages, mut heard) = (VecDeque::new(), Vec::new());
+/// Takes so many messages, of two partitions, a few at a time.
+fn take(inbox: &mut Inbox, consumer: &BaseConsumer, count: usize) -> Result<Vec<Message>> {
+    let (mut messages, mut heard) = (Vec::new(), Vec::new());
     let deadline = Instant::now() + support::PATIENCE;
     while messages.len() < count {
         ensure!(Instant::now() < deadline, "{} of {count} messages; {heard:?}", messages.len());
-        heard.extend(inbox.take(Duration::from_millis(20), &mut messages));
+        for partition in [0, 1] {
+            if inbox.may_have(partition) {
+                heard.extend(inbox.take(partition, 3, &mut messages));
+            }
+        }
         ensure!(
             !matches!(consumer.poll(Duration::ZERO), Some(Ok(_))),
             "a message came by the consumer's own queue"
         );
-        inbox.collect(log.topic(), [0, 1]);
+        inbox.wait(Duration::from_millis(20));
     }
     Ok(messages)
 }
@@ -69,10 +67,12 @@ async fn messages_come_by_the_inbox_and_say_what_was_published() -> Result<()> {
     world.log.publish(events.clone()).await?;
 
     let consumer = consumer(&world.log)?;
-    let mut inbox = Inbox::new(consumer)?;
-    inbox.collect(world.log.topic(), [0, 1]);
+    let mut inbox = Inbox::new(consumer);
+    for partition in [0, 1] {
+        inbox.open(world.log.topic(), partition);
+    }
     consumer.assign(&from(&world.log, &[(0, 0), (1, 0)])?)?;
-    let messages = take(&mut inbox, consumer, &world.log, events.len())?;
+    let messages = take(&mut inbox, consumer, events.len())?;
     for (at, (message, event)) in messages.iter().zip(&events).enumerate() {
         assert_eq!((message.partition(), message.offset()), (0, at as i64));
         assert_eq!(message.key(), event.key.as_deref(), "key of {at}: none is not empty");
@@ -87,14 +87,12 @@ async fn messages_come_by_the_inbox_and_say_what_was_published() -> Result<()> {
     assert_eq!(messages[3].headers(80), None, "more than were asked for");
     assert_eq!(messages[3].headers(81).map(|all| all.len()), Some(81));
 
-    // Given back and assigned again, at once and many times: librdkafka takes the way to the inbox
-    // back behind our back, and nothing is left lying.
+    // Given back and assigned again, at once and many times: nothing goes astray.
     for round in 1..=20 {
         consumer.incremental_unassign(&from(&world.log, &[(0, 0), (1, 0)])?)?;
-        inbox.collect(world.log.topic(), [0, 1]);
         consumer.incremental_assign(&from(&world.log, &[(0, round % 4), (1, 0)])?)?;
         let left = events.len() - (round % 4) as usize;
-        let again = take(&mut inbox, consumer, &world.log, left)?;
+        let again = take(&mut inbox, consumer, left)?;
         let offsets: Vec<i64> = again.iter().map(Message::offset).collect();
         let expected: Vec<i64> = (round % 4..events.len() as i64).collect();
         assert_eq!(offsets, expected, "round {round}");
@@ -108,15 +106,16 @@ async fn messages_come_by_the_inbox_and_say_what_was_published() -> Result<()> {
 async fn what_is_wrong_with_a_partition_is_said() -> Result<()> {
     let world = World::new(2).await?;
     let consumer = consumer(&world.log)?;
-    let mut inbox = Inbox::new(consumer)?;
-    inbox.collect(world.log.topic(), [1]);
+    let mut inbox = Inbox::new(consumer);
+    inbox.open(world.log.topic(), 1);
     consumer.assign(&from(&world.log, &[(1, 77)])?)?;
-    let (mut messages, deadline) = (VecDeque::new(), Instant::now() + support::PATIENCE);
+    let (mut messages, deadline) = (Vec::new(), Instant::now() + support::PATIENCE);
     let trouble = loop {
         ensure!(Instant::now() < deadline, "an offset that is not there was no trouble");
-        if let Some(trouble) = inbox.take(Duration::from_millis(20), &mut messages).pop() {
+        if let Some(trouble) = inbox.take(1, 3, &mut messages).pop() {
             break trouble;
         }
+        inbox.wait(Duration::from_millis(20));
     };
     assert_eq!(trouble.partition, 1, "{trouble:?}");
     assert!(trouble.said.contains("offset not available"), "{trouble:?}");
