@@ -1,7 +1,7 @@
 //! Bytes to event, or to the reason why not. Pure.
 
 use registry::{Cache, Slot};
-use schemas::{DeadLetterReason, EVENT_BYTES_MAX, Millis, Swipe, headers};
+use schemas::{DeadLetterReason, Digest, EVENT_BYTES_MAX, Millis, Swipe, digest_of_swipe, headers};
 use uuid::Uuid;
 
 use crate::chunk::{Claim, Record, last};
@@ -18,6 +18,8 @@ pub(crate) struct Event<'a> {
     pub(crate) card: Slot,
     /// The terminal, likewise.
     pub(crate) terminal: Slot,
+    /// Of offset and swipe.
+    pub(crate) digest: Digest,
 }
 
 /// Why a record cannot be applied.
@@ -156,7 +158,8 @@ pub(crate) fn decode<'a>(
         return Err(Cause::new(DeadLetterReason::WrongPartition, message));
     }
     let (card, terminal) = (cache.card(&swipe.card_id), cache.terminal(&swipe.terminal_id));
-    Ok(Event { record, partition, offset, swipe, card, terminal })
+    let digest = digest_of_swipe(offset, &swipe);
+    Ok(Event { record, partition, offset, swipe, card, terminal, digest })
 }
 
 /// A value that does not say by itself what it is: the headers must, and must agree with it.

@@ -1,7 +1,6 @@
 //! What each event is to the table: a row, a collision, or a duplicate. Pure.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 use registry::Slot;
@@ -80,18 +79,18 @@ impl Standing {
 /// Sorts out events one after the other, in the order of the log.
 ///
 /// Nearly every event is later than all before it of its card, in the tables or in the batch, and
-/// then it is a row: one comparison. What has stood is only put into a map when the first event
-/// comes that is not.
+/// then it is a row: one comparison. The batch's own rows are only put into a map when the first
+/// event comes that is not.
 #[derive(Debug)]
 pub(crate) struct Fold<'s> {
     /// What the tables hold. Left as it is: whoever has to fold once more starts from it again.
     standing: &'s Standing,
     /// What has come to stand since.
     added: Standing,
+    /// How many of the batch's rows are in `added`.
+    added_rows: usize,
     /// By card: the latest moment that anything may stand at.
     latest: Vec<Millis>,
-    /// Rows that are not in `added` yet.
-    rows: Vec<(Key, Uuid, Stood)>,
 }
 
 impl<'s> Fold<'s> {
@@ -101,17 +100,26 @@ impl<'s> Fold<'s> {
         for (at, card) in standing.rows.keys() {
             latest[card.index()] = latest[card.index()].max(*at);
         }
-        Self { standing, added: Standing::default(), latest, rows: Vec::new() }
+        Self { standing, added: Standing::default(), added_rows: 0, latest }
     }
 
-    /// What the next event in log order is, if it stands already: it needs no decision then.
-    pub(crate) fn again(&mut self, key: Key, event_id: Uuid, stands: Stood) -> Option<Again> {
+    /// What the next event in log order is, if it stands already: it needs no decision then. `rows`
+    /// are those that [`add`](Self::add) has let through, in that order.
+    pub(crate) fn again<R>(
+        &mut self,
+        (key, event_id, stands): (Key, Uuid, Stood),
+        rows: &[R],
+        of_row: impl Fn(&R) -> (Key, Uuid, Stood),
+    ) -> Option<Again> {
         if key.0 > self.latest[key.1.index()] {
             return None;
         }
-        let Self { standing, added, rows, .. } = self;
-        let new = rows.drain(..).map(|(key, event_id, stood)| (key, (event_id, stood)));
-        added.rows.extend(new);
+        let Self { standing, added, .. } = self;
+        added.rows.extend(rows[self.added_rows..].iter().map(|row| {
+            let (key, event_id, stood) = of_row(row);
+            (key, (event_id, stood))
+        }));
+        self.added_rows = rows.len();
         let (row_id, row) = standing.rows.get(&key).or_else(|| added.rows.get(&key))?;
         if *row_id == event_id {
             return Some(stands.after(row, Again::Row));
@@ -122,29 +130,19 @@ impl<'s> Fold<'s> {
         Some(stands.after(collision, Again::Collision))
     }
 
-    /// Takes in the next event in log order, which does not stand: it has the row of its key from
-    /// now on, or it collides with the one whose offset is returned.
-    pub(crate) fn add(&mut self, key: Key, event_id: Uuid, stands: Stood) -> Option<i64> {
+    /// Takes in the next event in log order, of which [`again`](Self::again) has said that it does
+    /// not stand: it has the row of its key from now on, or it collides with the one whose offset is
+    /// returned.
+    pub(crate) fn add(&mut self, (key, event_id, stands): (Key, Uuid, Stood)) -> Option<i64> {
         let latest = &mut self.latest[key.1.index()];
         if key.0 > *latest {
             *latest = key.0;
-            self.rows.push((key, event_id, stands));
             return None;
         }
-        if let Some((_, row)) = self.standing.rows.get(&key) {
-            self.added.collisions.insert((key, event_id), stands);
-            return Some(row.offset);
-        }
-        match self.added.rows.entry(key) {
-            Entry::Vacant(free) => {
-                free.insert((event_id, stands));
-                None
-            }
-            Entry::Occupied(taken) => {
-                self.added.collisions.insert((key, event_id), stands);
-                Some(taken.get().1.offset)
-            }
-        }
+        let Self { standing, added, .. } = self;
+        let (_, row) = standing.rows.get(&key).or_else(|| added.rows.get(&key))?;
+        added.collisions.insert((key, event_id), stands);
+        Some(row.offset)
     }
 }
 
@@ -175,7 +173,14 @@ mod tests {
         Again(Again),
     }
 
-    fn fold(events: &[(i64, usize, u128)], fold: &mut Fold<'_>, from: usize) -> Vec<Outcome> {
+    /// A row: key, id, and what stands there.
+    type Row = (Key, Uuid, Stood);
+
+    fn fold(
+        events: &[(i64, usize, u128)],
+        (fold, rows): &mut (Fold<'_>, Vec<Row>),
+        from: usize,
+    ) -> Vec<Outcome> {
         let slots = slots();
         let outcome = |(i, (ms, card, id)): (usize, &(i64, usize, u128))| {
             let key = (Millis::from_unix_ms(*ms), slots[*card]);
@@ -185,16 +190,24 @@ mod tests {
             let stands = Stood { offset: (from + i) as i64, payload };
             let event_id = Uuid::from_u128(*id);
             let stood = fold.standing.holds(key, event_id);
-            match fold.again(key, event_id, stands) {
-                Some(again) => Outcome::Again(again),
+            let event = (key, event_id, stands);
+            if let Some(again) = fold.again(event, rows, |row| *row) {
+                return Outcome::Again(again);
+            }
+            assert!(!stood, "event {i} stands, and it is said to be new");
+            match fold.add(event) {
+                Some(row_offset) => Outcome::Collision { row_offset },
                 None => {
-                    assert!(!stood, "event {i} stands, and it is said to be new");
-                    fold.add(key, event_id, stands)
-                        .map_or(Outcome::Row, |row_offset| Outcome::Collision { row_offset })
+                    rows.push(event);
+                    Outcome::Row
                 }
             }
         };
         events.iter().enumerate().map(outcome).collect()
+    }
+
+    fn over(standing: &Standing) -> (Fold<'_>, Vec<Row>) {
+        (Fold::new(standing, 3), Vec::new())
     }
 
     fn slots() -> [Slot; 3] {
@@ -203,11 +216,10 @@ mod tests {
     }
 
     /// All that stands after a batch, as a probe would find it before the next.
-    fn probed(fold: Fold<'_>) -> Standing {
+    fn probed((fold, rows): (Fold<'_>, Vec<Row>)) -> Standing {
         let mut standing = fold.standing.clone();
-        standing.rows.extend(fold.added.rows);
         standing.collisions.extend(fold.added.collisions);
-        standing.rows.extend(fold.rows.into_iter().map(|(key, id, stood)| (key, (id, stood))));
+        standing.rows.extend(rows.into_iter().map(|(key, id, stood)| (key, (id, stood))));
         standing
     }
 
@@ -215,9 +227,9 @@ mod tests {
     fn reading_again_finds_everything_standing() {
         let events = [(1, 0, 1), (1, 0, 2), (1, 0, 1), (2, 1, 3), (1, 0, 2)];
         let nothing = Standing::default();
-        let mut first = Fold::new(&nothing, 3);
+        let mut first = over(&nothing);
         let before = fold(&events, &mut first, 0);
-        let again = fold(&events, &mut Fold::new(&probed(first), 3), 0);
+        let again = fold(&events, &mut over(&probed(first)), 0);
         let stands = |outcome: &Outcome| match outcome {
             Outcome::Row => Outcome::Again(Again::Row),
             Outcome::Collision { .. } => Outcome::Again(Again::Collision),
@@ -236,14 +248,14 @@ mod tests {
             cut in 0_usize..60
         ) {
             let nothing = Standing::default();
-            let whole = fold(&events, &mut Fold::new(&nothing, 3), 0);
+            let whole = fold(&events, &mut over(&nothing), 0);
             let cut = cut.min(events.len());
-            let mut first = Fold::new(&nothing, 3);
+            let mut first = over(&nothing);
             let mut parts = fold(&events[..cut], &mut first, 0);
             let probed = probed(first);
-            parts.extend(fold(&events[cut..], &mut Fold::new(&probed, 3), cut));
+            parts.extend(fold(&events[cut..], &mut over(&probed), cut));
             // Decided once more, it is the same again.
-            let again = fold(&events[cut..], &mut Fold::new(&probed, 3), cut);
+            let again = fold(&events[cut..], &mut over(&probed), cut);
             prop_assert_eq!(&parts[cut..], again);
             prop_assert_eq!(&whole, &parts);
 

@@ -219,9 +219,9 @@ impl Metrics {
         let now = Millis::now().unix_ms();
         for judged in sorted.rows.iter().chain(collided) {
             primary[judged.reasons.primary().map_or(DenialReason::ALL.len(), |r| r as usize)] += 1;
-            if let Some(published_at) = judged.event.record.published_at() {
-                seconds.observe(now.saturating_sub(published_at.unix_ms()).max(0) as f64 / 1_000.0);
-            }
+        }
+        for published_at in &sorted.published {
+            seconds.observe(now.saturating_sub(published_at.unix_ms()).max(0) as f64 / 1_000.0);
         }
         seconds.flush();
         for (reason, count) in DenialReason::ALL.into_iter().zip(primary) {

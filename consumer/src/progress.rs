@@ -1,7 +1,7 @@
 //! How far a partition is, as its row says it.
 
 use registry::Timestamptz;
-use schemas::{Digest, Millis, digest_of_record, digest_of_swipe};
+use schemas::{Digest, Millis, digest_of_record};
 use seal::{Chain, Open, Sum, bucket_of};
 use tokio_postgres::Row;
 
@@ -66,8 +66,7 @@ struct ToldOne {
 impl Told {
     /// Adds an event; a partition's come in the order of the log.
     pub(crate) fn event(&mut self, event: &Event<'_>) {
-        let digest = digest_of_swipe(event.offset(), &event.swipe);
-        self.add(event.record, digest, Some(event.swipe.occurred_at));
+        self.add(event.record, event.digest, Some(event.swipe.occurred_at));
     }
 
     /// Adds a record that is no event.

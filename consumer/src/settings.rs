@@ -95,7 +95,8 @@ pub struct Batch {
     pub bytes_max: usize,
     /// Writers, each with a connection of its own.
     pub writers: usize,
-    /// Chunks (of up to 2,048 events) that may wait for one writer before its partitions pause.
+    /// Chunks (of up to 2,048 events) that may wait for one writer before no more is read for it: a
+    /// little more than make a batch.
     pub queue_chunks_max: usize,
     /// How long one transaction may take before its connection counts as lost, in ms.
     pub timeout_ms: u64,
@@ -187,7 +188,7 @@ impl Default for Batch {
             live_rows_max: 5_000,
             bytes_max: 64 * 1024 * 1024,
             writers: 2,
-            queue_chunks_max: 48,
+            queue_chunks_max: 28,
             timeout_ms: 60_000,
             claim_wait_ms: 2_000,
             shutdown_timeout_ms: 10_000,

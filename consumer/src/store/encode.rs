@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 use registry::{Cache, Timestamptz};
-use schemas::{Direction, LocalDecision, Millis, Mode, digest_of_swipe};
+use schemas::{Direction, LocalDecision, Millis, Mode};
 
 use super::rows::Duplicate;
 use crate::decide::Judged;
@@ -78,7 +78,7 @@ pub(super) fn duplicate(out: &mut BytesMut, duplicate: &Duplicate<'_, '_>) {
     timestamp(out, event.swipe.occurred_at);
     field(out, event.swipe.card_id.as_bytes());
     field(out, event.swipe.event_id.as_bytes());
-    field(out, &digest_of_swipe(event.offset(), &event.swipe).0.to_be_bytes());
+    field(out, &event.digest.0.to_be_bytes());
 }
 
 pub(super) fn int8(out: &mut BytesMut, value: i64) {

@@ -6,13 +6,15 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use registry::{Cache, Clock};
+use schemas::Millis;
+use uuid::Uuid;
 
 use super::standing::Declined;
 use crate::batch::Batch;
 use crate::chunk::Claim;
 use crate::decide::{Judged, Liveness, resolve};
 use crate::decode::{Cause, Event, Refusal};
-use crate::fold::{Again, Fold, Payload, Standing, Stood};
+use crate::fold::{Again, Fold, Key, Payload, Standing, Stood};
 use crate::lanes::{Lanes, Limits, NotYet, Wait};
 use crate::quarantine::{End, Failed, Quarantine};
 use crate::systemic::BadRow;
@@ -23,6 +25,8 @@ use crate::tracks::Tracks;
 pub(crate) struct Sorted<'e, 'a> {
     pub(crate) rows: Vec<Judged<'e, 'a>>,
     pub(crate) collisions: Vec<Collision<'e, 'a>>,
+    /// When those were published, of which that is known.
+    pub(crate) published: Vec<Millis>,
     pub(crate) duplicates: Vec<Duplicate<'e, 'a>>,
     pub(crate) conflicts: Vec<Conflict>,
     /// Events that are given up.
@@ -100,7 +104,9 @@ impl<'e, 'a> Sorted<'e, 'a> {
     ) -> (Self, Vec<Declined<'e, 'a>>) {
         let mut fold = Fold::new(standing, known.cache.cards_numbered());
         let mut ids = Ids::with_capacity(events.len());
-        let mut sorted = Self { rows: Vec::with_capacity(events.len()), ..Self::default() };
+        let (rows, published) =
+            (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        let mut sorted = Self { rows, published, ..Self::default() };
         let mut declined = Vec::new();
         for event in events {
             if lanes.holds(event.card) && sorted.stays(event, known, lanes) {
@@ -110,11 +116,10 @@ impl<'e, 'a> Sorted<'e, 'a> {
                 sorted.give_up(event, cause, known);
                 continue;
             }
-            let payload = Payload::of(&event.swipe, event.terminal);
-            let stands = Stood { offset: event.offset(), payload };
-            let (key, event_id) = (event.key(), event.swipe.event_id);
+            let stands = to_stand(event);
             // Before what is permitted, which nobody has loaded for it: see `Standing::holds`.
-            if let Some(again) = fold.again(key, event_id, stands) {
+            let again = fold.again(stands, &sorted.rows, |row| to_stand(row.event));
+            if let Some(again) = again {
                 sorted.again(event, again, known, &mut ids);
                 continue;
             }
@@ -132,9 +137,10 @@ impl<'e, 'a> Sorted<'e, 'a> {
             };
             sorted.ended(event, known, Ok(()));
             sorted.open |= case.is_open(known.clock.changed_at);
-            let collides = fold.add(key, event_id, stands);
+            let collides = fold.add(stands);
             sorted.conflicts.extend(id_reused(event, &mut ids));
             let judged = case.judge(event, tracks);
+            sorted.published.extend(event.record.published_at());
             match collides {
                 None => sorted.rows.push(judged),
                 Some(row_offset) => sorted.collisions.push(Collision { judged, row_offset }),
@@ -284,6 +290,12 @@ impl<'e, 'a> Ids<'e, 'a> {
         let same = |other: &&Event<'_>| other.swipe.event_id == event.swipe.event_id;
         events.entry(hash(&event), same, hash).or_insert(event).get()
     }
+}
+
+/// Key and id of an event, and what would stand there.
+fn to_stand(event: &Event<'_>) -> (Key, Uuid, Stood) {
+    let payload = Payload::of(&event.swipe, event.terminal);
+    (event.key(), event.swipe.event_id, Stood { offset: event.offset(), payload })
 }
 
 /// Whether an event has the id of another one of its batch.
