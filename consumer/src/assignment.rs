@@ -89,9 +89,11 @@ impl Assignment {
         self.position(partition).map(Position::start_over)
     }
 
-    /// Partitions that look ahead, and where each reads on from: no more has come to look at.
-    pub(crate) fn go_back(&mut self) -> Vec<(i32, i64)> {
+    /// Partitions that look ahead and of which no more has come to look at, and where each reads on
+    /// from.
+    pub(crate) fn go_back(&mut self, is_dry: impl Fn(i32) -> bool) -> Vec<(i32, i64)> {
         let positions = self.positions.iter_mut().flatten();
+        let positions = positions.filter(|at| is_dry(at.claim.partition));
         positions.filter_map(|at| Some((at.claim.partition, at.go_back()?))).collect()
     }
 

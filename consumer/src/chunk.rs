@@ -6,6 +6,8 @@ use librdkafka::Message;
 use schemas::Millis;
 use uuid::Uuid;
 
+use crate::turns::BEHIND;
+
 /// The right to advance one partition, until somebody else claims it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Claim {
@@ -53,7 +55,8 @@ pub(crate) struct Chunk {
     wakes: Vec<Claim>,
 }
 
-/// Records a chunk holds at most.
+/// Records from which on a chunk takes no more: what the last partition brings, which is
+/// [`BEHIND`] at most, may go beyond.
 const RECORDS_MAX: usize = 2_048;
 /// Headers that are looked at and kept: a few of ours, a few of others'. A broker takes 100,000.
 const HEADERS_MAX: usize = 64;
@@ -114,7 +117,7 @@ impl Chunk {
 
     pub(crate) fn push(&mut self, claim: Claim, message: Message) {
         if self.records.capacity() == 0 {
-            self.records.reserve_exact(RECORDS_MAX);
+            self.records.reserve_exact(RECORDS_MAX + BEHIND);
         }
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         self.bytes += length(message.key()) + length(message.payload());

@@ -168,6 +168,7 @@ impl Reader {
             for partition in self.assignment.partitions() {
                 self.inbox.open(&self.topic, partition);
             }
+            self.inbox.clear_closed();
             self.opened = Instant::now();
         }
         let due = self.claims.due(self.reclaim_after);
@@ -276,6 +277,7 @@ impl Reader {
         for partition in partitions {
             self.assignment.forget(*partition);
             self.assignment.no_longer_wanted(*partition);
+            self.inbox.close(*partition);
             self.outlets.take_back(*partition);
             self.claims.release(*partition);
             // The gauge of a partition that is somebody else's would stand still for ever.
@@ -344,7 +346,8 @@ impl Reader {
 
     /// Nothing more has come: what was looked at ahead is read once more.
     fn go_back(&mut self) -> Result<(), Error> {
-        for (partition, to) in self.assignment.go_back() {
+        let inbox = &self.inbox;
+        for (partition, to) in self.assignment.go_back(|partition| !inbox.may_have(partition)) {
             info!(partition, from = to, "offsets are missing; fetching again");
             self.seek(partition, to)?;
         }

@@ -25,7 +25,7 @@ use crate::outlet::Outlets;
 use crate::pipeline::Pipeline;
 use crate::reader::Reader;
 use crate::settings::{Group, Protocol, Settings};
-use crate::start::{self, AskKafka, Identity};
+use crate::start::{self, AskKafka, Identity, Surroundings};
 use crate::store::Connector;
 use crate::writer::Writer;
 
@@ -81,8 +81,8 @@ async fn work(
     let lifeline = Lifeline::new(&settings.kafka.brokers);
     let follow = Follow::new(topic.clone(), lifeline);
     let starting = async {
-        let session_timeout_ms = start::session_timeout_ms(settings).await?;
-        let consumer = connect(settings, connector.member(), session_timeout_ms, follow)?;
+        let surroundings = start::surroundings(settings).await?;
+        let consumer = connect(settings, connector.member(), surroundings, follow)?;
         // One for the life of the process: records lie in its memory until their batch is done.
         let consumer: &'static _ = Box::leak(Box::new(consumer));
         let log = start::servers(&connector, consumer, settings).await?;
@@ -228,15 +228,21 @@ fn spawn_reader(reader: Reader) -> Result<oneshot::Receiver<Result<(), Error>>, 
     Ok(outcome)
 }
 
+/// Messages that are fetched ahead of all partitions together, if those are not too many.
+const AHEAD_MESSAGES: usize = 100_000;
+/// The same in KiB.
+const AHEAD_KIB: usize = 65_536;
 /// How long joining the group may take before it is tried anew, in ms.
 const REJOIN_MS: u32 = 10_000;
 
 fn connect(
     settings: &Settings,
     member: &str,
-    session_timeout_ms: u32,
+    surroundings: Surroundings,
     follow: Follow,
 ) -> Result<BaseConsumer<Follow>, Error> {
+    let Surroundings { session_timeout_ms, partitions } = surroundings;
+    let shared_by = partitions.max(1);
     let Group { id, protocol, heartbeat_interval_ms, .. } = &settings.group;
     let mut config = settings.kafka.client_config(&format!("gatelog-consumer {member}"));
     config
@@ -252,12 +258,11 @@ fn connect(
         .set("fetch.wait.max.ms", "100")
         // The default of a second stalls a drain (librdkafka#2879).
         .set("fetch.queue.backoff.ms", "10")
-        // How far each partition is fetched ahead: what is read in some 10 ms, the time after which
-        // librdkafka looks again at one that had enough. The default of fetching 1 MiB of it at once
-        // would take four times as much memory.
         .set("fetch.message.max.bytes", "131072")
-        .set("queued.min.messages", "2000")
-        .set("queued.max.messages.kbytes", "1024")
+        // How far each partition is fetched ahead, and one response further: at least what is read
+        // in some 10 ms, the time after which librdkafka looks again at one that had enough.
+        .set("queued.min.messages", (AHEAD_MESSAGES / shared_by).clamp(200, 2_000).to_string())
+        .set("queued.max.messages.kbytes", (AHEAD_KIB / shared_by).clamp(128, 1_024).to_string())
         .set("statistics.interval.ms", "1000");
     match protocol {
         Protocol::Classic => config

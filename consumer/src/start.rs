@@ -138,15 +138,25 @@ fn differs(stored: &Identity, found: &Identity) -> Result<(), Error> {
     Ok(())
 }
 
-/// The session timeout to join the group with, in ms: the setting, or the least that the broker
-/// takes where that is longer. Waits, for ever if need be, until Kafka is there.
-pub(crate) async fn session_timeout_ms(settings: &Settings) -> Result<u32, Error> {
+/// What a client must know of Kafka before there is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings {
+    /// The session timeout to join the group with, in ms: the setting, or the least that the broker
+    /// takes where that is longer.
+    pub(crate) session_timeout_ms: u32,
+    /// Partitions of the log; none if it is not there yet.
+    pub(crate) partitions: usize,
+}
+
+/// Asks Kafka. Waits, for ever if need be, until it is there.
+pub(crate) async fn surroundings(settings: &Settings) -> Result<Surroundings, Error> {
+    let topic = &settings.topic.swipes;
     let wanted = settings.group.session_timeout_ms;
     // A client a try: one that has lost its brokers may not find them again.
-    let least = || async {
+    let ask = || async {
         let config = settings.kafka.client_config("gatelog-consumer");
         let admin = config.create().map_err(Error::kafka("starting librdkafka"))?;
-        least_session_timeout_ms(std::sync::Arc::new(admin)).await
+        look_around(std::sync::Arc::new(admin), topic).await
     };
     let passing = |error: &Error| match error {
         Error::Kafka { source, .. } => {
@@ -154,18 +164,20 @@ pub(crate) async fn session_timeout_ms(settings: &Settings) -> Result<u32, Error
         }
         _ => false,
     };
-    let least = wait_for("Kafka", settings, least, passing).await?;
+    let (least, partitions) = wait_for("Kafka", settings, ask, passing).await?;
     if least > wanted {
         let setting = "group.session_timeout_ms";
         warn!(setting, wanted, least, "the broker takes no less (group.min.session.timeout.ms)");
     }
-    Ok(wanted.max(least))
+    Ok(Surroundings { session_timeout_ms: wanted.max(least), partitions })
 }
 
-/// `group.min.session.timeout.ms` of a broker, or its default where we may not ask.
-async fn least_session_timeout_ms(
+/// `group.min.session.timeout.ms` of a broker, or its default where we may not ask; and how many
+/// partitions the topic has.
+async fn look_around(
     admin: std::sync::Arc<AdminClient<DefaultClientContext>>,
-) -> Result<u32, Error> {
+    topic: &str,
+) -> Result<(u32, usize), Error> {
     const NAME: &str = "group.min.session.timeout.ms";
     const DEFAULT: u32 = 6_000;
     let doing = "asking Kafka for its settings";
@@ -173,19 +185,23 @@ async fn least_session_timeout_ms(
     let metadata = tokio::task::spawn_blocking(move || asking.inner().fetch_metadata(None, ASK));
     let metadata = metadata.await.map_err(|_| Error::Ended("asking Kafka"))?;
     let metadata = metadata.map_err(Error::kafka(doing))?;
-    let Some(broker) = metadata.brokers().first() else { return Ok(DEFAULT) };
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let partitions = found.map_or(0, |found| found.partitions().len());
+    let Some(broker) = metadata.brokers().first() else { return Ok((DEFAULT, partitions)) };
     let options = AdminOptions::new().request_timeout(Some(ASK));
     let asked = [ResourceSpecifier::Broker(broker.id())];
     let answers = admin.describe_configs(&asked, &options).await.map_err(Error::kafka(doing))?;
     let resource = match answers.into_iter().next() {
         Some(Ok(resource)) => resource,
-        Some(Err(RDKafkaErrorCode::ClusterAuthorizationFailed)) | None => return Ok(DEFAULT),
+        Some(Err(RDKafkaErrorCode::ClusterAuthorizationFailed)) | None => {
+            return Ok((DEFAULT, partitions));
+        }
         Some(Err(code)) => {
             return Err(Error::kafka(doing)(KafkaError::AdminOp(code)));
         }
     };
     let value = resource.get(NAME).and_then(|entry| entry.value.as_deref());
-    Ok(value.and_then(|ms| ms.parse().ok()).unwrap_or(DEFAULT))
+    Ok((value.and_then(|ms| ms.parse().ok()).unwrap_or(DEFAULT), partitions))
 }
 
 /// Pins the database to this log, or finds that it was pinned to another.

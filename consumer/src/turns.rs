@@ -18,7 +18,7 @@ pub(crate) struct Turn {
 }
 
 /// What a partition is given that is no further in time than half of the others.
-const BEHIND: usize = 128;
+pub(crate) const BEHIND: usize = 128;
 /// What the others are given.
 const AHEAD: usize = 32;
 

@@ -19,6 +19,8 @@ use rdkafka::types::RDKafkaRespErr;
 
 /// Messages that are taken at once, at most.
 const TAKEN_MAX: usize = 256;
+/// So many times that is thrown away in one go of a partition that was given back.
+const CLEARED_MAX: usize = 64;
 
 /// The messages of a consumer's partitions.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Inbox {
 struct Letterbox {
     queue: NonNull<c::rd_kafka_queue_t>,
     flag: &'static Flag,
+    /// Whether the partition was given back: what comes for it nevertheless is nobody's.
+    closed: bool,
 }
 
 /// Whether there may be messages of a partition; librdkafka raises it when its queue was empty and
@@ -125,9 +129,40 @@ impl Inbox {
             let opaque = std::ptr::from_ref(flag).cast_mut().cast();
             c::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(raise), opaque);
         }
-        self.boxes[at] = Some(Letterbox { queue, flag });
+        self.boxes[at] = Some(Letterbox { queue, flag, closed: false });
         // What came before the flag was there.
         flag.raise();
+    }
+
+    /// A partition was given back: librdkafka keeps what it had fetched of it, and a response that was
+    /// under way, until somebody takes it. Nobody will, so it goes.
+    pub fn close(&mut self, partition: i32) {
+        let at = usize::try_from(partition).ok();
+        if let Some(Some(letterbox)) = at.and_then(|at| self.boxes.get_mut(at)) {
+            letterbox.closed = true;
+        }
+        self.clear(partition);
+    }
+
+    /// Throws away what has come since for partitions that were given back.
+    pub fn clear_closed(&mut self) {
+        // As many as a topic has partitions.
+        for partition in 0..self.boxes.len() as i32 {
+            if self.of(partition).is_some_and(|of| of.closed) {
+                self.clear(partition);
+            }
+        }
+    }
+
+    fn clear(&mut self, partition: i32) {
+        let mut messages = Vec::new();
+        for _ in 0..CLEARED_MAX {
+            if !self.may_have(partition) {
+                break;
+            }
+            drop(self.take(partition, TAKEN_MAX, &mut messages));
+            messages.clear();
+        }
     }
 
     /// Waits up to `timeout` for a message of any partition that had none.
@@ -153,7 +188,7 @@ impl Inbox {
         most: usize,
         messages: &mut Vec<Message>,
     ) -> Vec<Trouble> {
-        let Some(Letterbox { queue, flag }) = self.of(partition) else { return Vec::new() };
+        let Some(Letterbox { queue, flag, .. }) = self.of(partition) else { return Vec::new() };
         let mut natives = [null_mut(); TAKEN_MAX];
         let most = most.min(TAKEN_MAX);
         // Lowered before: what comes from here on is taken, or raises it.

@@ -1,7 +1,11 @@
 //! SIGKILL of a consumer at any moment loses nothing, doubles nothing and keeps each card's order.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use support::{Process, World, eventually, swipe};
+
+use crate::rebalance::shared_by;
 
 const CARDS: [&str; 5] = ["c1", "c2", "c3", "c4", "c5"];
 
@@ -48,6 +52,31 @@ async fn killed_again_and_again_under_load() -> Result<()> {
     world.each_has_one_outcome(&places).await?;
     assert_eq!(world.disordered().await?, 0, "rows of a card out of the order of the log");
     Ok(())
+}
+
+#[tokio::test]
+async fn its_partitions_are_worked_again_within_six_seconds() -> Result<()> {
+    let mut world = World::new(6).await?;
+    world.open_the_hall(&CARDS).await?;
+    let mut members: Vec<Process> = vec![world.consumer()?, world.consumer()?];
+    let mut took = Vec::new();
+    // One of three in time will do: other tests are at work on this machine, too.
+    for round in 0..3_i64 {
+        shared_by(&world, 2).await?;
+        members.remove(0).kill()?;
+        let killed = Instant::now();
+        let swipes: Vec<_> =
+            CARDS.iter().map(|card| swipe(card, "t-hall", round * 100_000)).collect();
+        let places = world.log.publish_swipes(&swipes).await?;
+        world.caught_up().await?;
+        took.push(killed.elapsed());
+        world.each_has_one_outcome(&places).await?;
+        if took[took.len() - 1] <= Duration::from_secs(6) {
+            return Ok(());
+        }
+        members.push(world.consumer()?);
+    }
+    panic!("partitions of a killed consumer stood still for {took:?}, each time more than 6 s")
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use support::{Process, World, eventually, swipe};
 const CARDS: [&str; 7] = ["c1", "c2", "c3", "c4", "c5", "c6", "c7"];
 
 /// Waits until so many members own partitions, and every partition has an owner among them.
-async fn shared_by(world: &World, members: i64) -> Result<()> {
+pub(crate) async fn shared_by(world: &World, members: i64) -> Result<()> {
     let what = format!("{members} members share the partitions");
     let sql =
         "SELECT count(DISTINCT owner_name), count(*) FROM consumer_offset WHERE owner_name <> ''";

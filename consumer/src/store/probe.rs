@@ -1,10 +1,12 @@
 //! The probe: what stands already at the keys of a batch?
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
+use futures::TryStreamExt;
 use registry::{Cache, Timestamptz};
-use schemas::{Direction, LocalDecision, Mode};
-use tokio_postgres::types::Type;
+use schemas::{Direction, LocalDecision, Millis, Mode};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 use tracing::info;
 use uuid::Uuid;
@@ -15,7 +17,7 @@ use super::transaction::Statements;
 use crate::batch::Batch;
 use crate::decode::Event;
 use crate::error::{Error, PROBING};
-use crate::fold::{Payload, Standing, Stood};
+use crate::fold::{Key, Payload, Standing, Stood};
 
 /// Events of a day from which on their rows are looked for by moments: of fewer each is found as
 /// fast by its key.
@@ -37,6 +39,17 @@ pub(super) enum Probe {
     Moments,
     /// Those of the events' own keys.
     Keys,
+}
+
+/// An event whose row is asked for, and its key.
+type Asked<'e, 'a> = (Key, &'e Event<'a>);
+
+/// The events of a day whose rows are asked for, in the order of their keys. Rows come in the order of
+/// time, if the index is walked along; then the event of each is the one behind the last.
+struct InTime<'v, 'e, 'a> {
+    asked: &'v [Asked<'e, 'a>],
+    /// The one that was found last, or where it would be.
+    next: usize,
 }
 
 /// What must be the same where the identity is.
@@ -68,27 +81,32 @@ impl Transaction<'_> {
         cache: &Cache,
         probe: Probe,
     ) -> Result<Standing, Error> {
-        let mut by_day: BTreeMap<i32, Vec<&Event<'_>>> = BTreeMap::new();
+        let mut by_day: BTreeMap<i32, Vec<Asked<'e, 'a>>> = BTreeMap::new();
         for event in events {
-            by_day.entry(event.swipe.occurred_at.unix_day()).or_default().push(event);
+            let day = event.swipe.occurred_at.unix_day();
+            by_day.entry(day).or_default().push((event.key(), event));
         }
         let mut standing = Standing::default();
         let mut taken = Vec::new();
-        for (day, events) in by_day {
-            let rows = self.rows_of_a_day(day, &events, probe).await?;
-            standing.rows.reserve(rows.len());
-            for row in &rows {
-                // A card that has no number here is not asked about.
-                if let Some(card) = cache.known_card(row.get(1)) {
-                    let Timestamptz(at) = row.get(0);
-                    standing.rows.insert((at, card), (row.get(2), stood(row, 3, cache)));
+        for (day, mut asked) in by_day {
+            // In the order of the index: neighbours lie on one page of it, and it stays at hand.
+            asked.sort_unstable_by_key(|(key, _)| *key);
+            standing.rows.reserve(asked.len());
+            let mut rows_in_time = InTime { asked: &asked, next: 0 };
+            let found = |row: &Row| {
+                let Timestamptz(at) = row.get(0);
+                let of_key = rows_in_time.of_key(at, row.get(1), cache);
+                // A row of another card, at the same moment.
+                let Some((key, event)) = of_key.first() else { return };
+                let id = row.get(2);
+                let known = standing.rows.insert(*key, (id, stood(row, 3, event, cache)));
+                if known.is_none() {
+                    // Whoever has the row has no collision.
+                    let others = of_key.iter().map(|(_, event)| *event);
+                    taken.extend(others.filter(|event| event.swipe.event_id != id));
                 }
-            }
-            // Whoever has the row has no collision.
-            let other = |event: &&Event<'_>| {
-                standing.rows.get(&event.key()).is_some_and(|(id, _)| *id != event.swipe.event_id)
             };
-            taken.extend(events.into_iter().filter(other));
+            self.rows_of_a_day(day, &asked, probe, found).await?;
         }
         if !taken.is_empty() {
             self.probe_collisions(&taken, cache, &mut standing).await?;
@@ -96,26 +114,24 @@ impl Transaction<'_> {
         Ok(standing)
     }
 
-    /// The rows of a day at the keys of these events, and few others.
+    /// Tells the rows of a day at these keys, and few others; perhaps twice.
     async fn rows_of_a_day(
         &mut self,
         day: i32,
-        events: &[&Event<'_>],
+        asked: &[Asked<'_, '_>],
         probe: Probe,
-    ) -> Result<Vec<Row>, Error> {
-        let by_moments = probe == Probe::Moments && events.len() >= MOMENTS_MIN;
+        mut found: impl FnMut(&Row),
+    ) -> Result<(), Error> {
+        let mut at: Vec<_> = asked.iter().map(|((at, _), _)| Timestamptz(*at)).collect();
+        let by_moments = probe == Probe::Moments && asked.len() >= MOMENTS_MIN;
         if by_moments && !self.was_crowded(day) {
-            let mut at: Vec<_> = events.iter().map(|event| event.swipe.occurred_at).collect();
-            at.sort_unstable();
             at.dedup();
-            let at: Vec<_> = at.into_iter().map(Timestamptz).collect();
-            let most = (events.len() * CROWD) as i64;
+            let most = (asked.len() * CROWD) as i64;
             let statement = self.probe_of(day, Probe::Moments).await?;
-            let rows = self.inner.query(&statement, &[&at, &most]).await;
-            let rows = rows.map_err(Error::postgres(PROBING))?;
-            if (rows.len() as i64) < most {
-                return Ok(rows);
+            if self.each_row(&statement, [&at, &most], &mut found).await? < most {
+                return Ok(());
             }
+            at = asked.iter().map(|((at, _), _)| Timestamptz(*at)).collect();
             info!(day = leaf(day)?, "many rows in few moments: looking for them by their keys");
             let crowded = &mut self.statements.crowded;
             if crowded.len() >= CROWDED_DAYS_MAX {
@@ -123,14 +139,26 @@ impl Transaction<'_> {
             }
             crowded.insert(day, CROWDED_FOR);
         }
-        // In the order of the index: neighbours lie on one page of it, and it stays at hand.
-        let mut events: Vec<_> = events.to_vec();
-        events.sort_unstable_by_key(|event| event.swipe.occurred_at);
         let statement = self.probe_of(day, Probe::Keys).await?;
-        let at: Vec<_> = events.iter().map(|e| Timestamptz(e.swipe.occurred_at)).collect();
-        let cards: Vec<&str> = events.iter().map(|e| &*e.swipe.card_id).collect();
-        let rows = self.inner.query(&statement, &[&at, &cards]).await;
-        rows.map_err(Error::postgres(PROBING))
+        let cards: Vec<&str> = asked.iter().map(|(_, event)| &*event.swipe.card_id).collect();
+        self.each_row(&statement, [&at, &cards], &mut found).await?;
+        Ok(())
+    }
+
+    /// Runs a probe, and tells each row as it comes; how many there were.
+    async fn each_row(
+        &self,
+        statement: &Statement,
+        parameters: [&(dyn ToSql + Sync); 2],
+        found: &mut impl FnMut(&Row),
+    ) -> Result<i64, Error> {
+        let rows = self.inner.query_raw(statement, parameters).await;
+        let (mut rows, mut count) = (pin!(rows.map_err(Error::postgres(PROBING))?), 0);
+        while let Some(row) = rows.try_next().await.map_err(Error::postgres(PROBING))? {
+            found(&row);
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Whether a look at this day has met a crowd lately; this one counts.
@@ -193,7 +221,7 @@ impl Transaction<'_> {
             self.inner.query(sql, &[&at, &cards, &ids]).await.map_err(Error::postgres(doing))?;
         for row in &rows {
             if let Some(event) = asked(taken, row.get(0)) {
-                let stood = stood(row, 1, cache);
+                let stood = stood(row, 1, event, cache);
                 standing.collisions.insert((event.key(), event.swipe.event_id), stood);
             }
         }
@@ -201,14 +229,43 @@ impl Transaction<'_> {
     }
 }
 
-/// What a probe found at a key: from column `at` on, its offset and [`PAYLOAD`]. By number: names
-/// would be looked up for each of a million rows.
-fn stood(row: &Row, at: usize, cache: &Cache) -> Stood {
+impl<'v, 'e, 'a> InTime<'v, 'e, 'a> {
+    /// The events of a card at a moment, of which there is a row.
+    fn of_key(&mut self, at: Millis, card_id: &str, cache: &Cache) -> &'v [Asked<'e, 'a>] {
+        let asked = self.asked;
+        let begins = |from: usize| asked.get(from).is_some_and(|((moment, _), _)| *moment == at);
+        if !begins(self.next) {
+            self.next += usize::from(begins(self.next + 1));
+        }
+        if !begins(self.next) {
+            self.next = asked.partition_point(|((moment, _), _)| *moment < at);
+        }
+        // Mostly there is one at that moment, whose name is at hand.
+        match asked.get(self.next + 1) {
+            Some(((moment, _), _)) if *moment == at => {
+                let Some(card) = cache.known_card(card_id) else { return &[] };
+                let from = asked.partition_point(|(key, _)| *key < (at, card));
+                let events = &asked[from..];
+                &events[..events.partition_point(|(key, _)| *key == (at, card))]
+            }
+            _ => match asked.get(self.next..=self.next) {
+                Some(one) if begins(self.next) && cache.card_id(one[0].1.card) == card_id => one,
+                _ => &[],
+            },
+        }
+    }
+}
+
+/// What a probe found at the key of an event: from column `at` on, its offset and [`PAYLOAD`]. By
+/// number: names would be looked up for each of a million rows.
+fn stood(row: &Row, at: usize, event: &Event<'_>, cache: &Cache) -> Stood {
+    let terminal_id: &str = row.get(at + 1);
+    let its_own = cache.terminal_id(event.terminal) == terminal_id;
     let counter = (row.get::<_, Option<i32>>(at + 2))
         .zip(row.get::<_, Option<i64>>(at + 3))
         .map(|(epoch, seq)| (epoch.unsigned_abs(), seq.unsigned_abs()));
     let payload = Payload {
-        terminal: cache.known_terminal(row.get(at + 1)),
+        terminal: if its_own { Some(event.terminal) } else { cache.known_terminal(terminal_id) },
         counter,
         direction: row
             .get::<_, Option<&str>>(at + 4)

@@ -63,7 +63,7 @@ pub struct Clock {
 }
 
 /// Number of a card or terminal, until the next [`Cache::begin`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u32);
 
 /// How well a cache must know the clock before it is used.
