@@ -229,7 +229,7 @@ fn spawn_reader(reader: Reader) -> Result<oneshot::Receiver<Result<(), Error>>, 
 }
 
 /// Messages that are fetched ahead of all partitions together, if those are not too many.
-const AHEAD_MESSAGES: usize = 100_000;
+const AHEAD_MESSAGES: usize = 200_000;
 /// The same in KiB.
 const AHEAD_KIB: usize = 65_536;
 /// How long joining the group may take before it is tried anew, in ms.
@@ -255,14 +255,16 @@ fn connect(
         .set("isolation.level", "read_committed")
         .set("check.crcs", "true")
         .set("fetch.min.bytes", "1")
-        .set("fetch.wait.max.ms", "100")
+        // One fetch is under way at a broker: while it waits for partitions that have nothing, one
+        // that has much, and had been fetched ahead of, waits with them.
+        .set("fetch.wait.max.ms", "25")
         // The default of a second stalls a drain (librdkafka#2879).
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.message.max.bytes", "131072")
-        // How far each partition is fetched ahead, and one response further: at least what is read
-        // in some 10 ms, the time after which librdkafka looks again at one that had enough.
-        .set("queued.min.messages", (AHEAD_MESSAGES / shared_by).clamp(200, 2_000).to_string())
-        .set("queued.max.messages.kbytes", (AHEAD_KIB / shared_by).clamp(128, 1_024).to_string())
+        // How far each partition is fetched ahead, and one response further: what a writer does in
+        // those 25 ms, where there are not too many.
+        .set("queued.min.messages", (AHEAD_MESSAGES / shared_by).clamp(200, 4_000).to_string())
+        .set("queued.max.messages.kbytes", (AHEAD_KIB / shared_by).clamp(128, 2_048).to_string())
         .set("statistics.interval.ms", "1000");
     match protocol {
         Protocol::Classic => config
