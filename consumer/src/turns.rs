@@ -17,7 +17,7 @@ pub(crate) struct Turn {
     pub(crate) most: usize,
 }
 
-/// What a partition is given that is no further in time than half of the others.
+/// What a partition is given that is nearer to the last in time than to the first.
 pub(crate) const BEHIND: usize = 128;
 /// What the others are given.
 const AHEAD: usize = 32;
@@ -28,9 +28,11 @@ pub(crate) fn round<'p>(waiting: impl Iterator<Item = &'p Position>) -> VecDeque
     let mut waiting: Vec<(Option<i64>, i32)> =
         waiting.map(|position| (position.reached_ms, position.claim.partition)).collect();
     waiting.sort_unstable();
-    let Some((middle, _)) = waiting.get(waiting.len().saturating_sub(1) / 2).copied() else {
-        return VecDeque::new();
-    };
+    let mut reached = waiting.iter().filter_map(|(reached, _)| *reached);
+    let last = reached.next();
+    let first = reached.next_back().or(last);
+    // A clock may have said anything.
+    let middle = last.zip(first).map(|(last, first)| last + first.saturating_sub(last) / 2);
     let turn = |(reached, partition)| Turn {
         partition,
         most: if reached <= middle { BEHIND } else { AHEAD },
@@ -60,7 +62,7 @@ mod tests {
         let turn = |partition, most| Turn { partition, most };
         assert_eq!(
             round(positions.iter()),
-            [turn(1, BEHIND), turn(2, BEHIND), turn(0, AHEAD), turn(3, AHEAD)]
+            [turn(1, BEHIND), turn(2, BEHIND), turn(0, BEHIND), turn(3, AHEAD)]
         );
         assert_eq!(round(positions[..1].iter()), [turn(0, BEHIND)], "alone");
         assert_eq!(round(std::iter::empty()), []);
