@@ -200,8 +200,8 @@ impl Reader {
                 Some(Ok(message)) => {
                     // Not by this way: it comes once more by the other.
                     let partition = message.partition();
-                    self.inbox.open(&self.topic, partition);
                     if let Some(offset) = self.assignment.start_over(partition) {
+                        self.inbox.open(&self.topic, partition);
                         self.seek(partition, offset)?;
                     }
                 }

@@ -232,6 +232,8 @@ fn spawn_reader(reader: Reader) -> Result<oneshot::Receiver<Result<(), Error>>, 
 const AHEAD_MESSAGES: usize = 200_000;
 /// The same in KiB.
 const AHEAD_KIB: usize = 65_536;
+/// Partitions that are reckoned with where nobody can say.
+const PARTITIONS_UNKNOWN: usize = 256;
 /// How long joining the group may take before it is tried anew, in ms.
 const REJOIN_MS: u32 = 10_000;
 
@@ -242,7 +244,8 @@ fn connect(
     follow: Follow,
 ) -> Result<BaseConsumer<Follow>, Error> {
     let Surroundings { session_timeout_ms, partitions } = surroundings;
-    let shared_by = partitions.max(1);
+    // A topic that is not there yet may come to have many.
+    let shared_by = if partitions == 0 { PARTITIONS_UNKNOWN } else { partitions };
     let Group { id, protocol, heartbeat_interval_ms, .. } = &settings.group;
     let mut config = settings.kafka.client_config(&format!("gatelog-consumer {member}"));
     config
