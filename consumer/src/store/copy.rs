@@ -46,6 +46,7 @@ impl Transaction<'_> {
         let mut leaves = Vec::with_capacity(full.len());
         for of_day in full {
             let day = of_day[0].0.unix_day();
+            fault::after("routed");
             let statement = self.copy_of(day).await?;
             self.copy(&statement, encoded(of_day, cache, clock), WRITING_A_DAY).await?;
             leaves.push(leaf(day)?);
