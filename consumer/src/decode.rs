@@ -5,7 +5,7 @@ use schemas::{DeadLetterReason, Digest, EVENT_BYTES_MAX, Millis, Swipe, digest_o
 use uuid::Uuid;
 
 use crate::chunk::{Claim, Record, last};
-use crate::fold::Key;
+use crate::fold::{Candidate, Key, Payload, Standing, Stood};
 
 /// A swipe with its place in the log.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub(crate) struct Event<'a> {
     pub(crate) record: &'a Record,
     partition: i32,
     offset: i64,
+    /// Its number among the events that its batch is to decide: given once those are known.
+    pub(crate) nth: u32,
     pub(crate) swipe: Swipe<'a>,
     /// The card, as the writer's cache numbers it.
     pub(crate) card: Slot,
@@ -58,6 +60,18 @@ impl Event<'_> {
     /// The key at which it has, or would have, its row.
     pub(crate) fn key(&self) -> Key {
         (self.swipe.occurred_at, self.card)
+    }
+
+    /// What it is to [`Fold`](crate::fold::Fold).
+    pub(crate) fn candidate(&self) -> Candidate {
+        let stands =
+            Stood { offset: self.offset, payload: Payload::of(&self.swipe, self.terminal) };
+        Candidate { nth: self.nth, key: self.key(), event_id: self.swipe.event_id, stands }
+    }
+
+    /// Whether it stands in the tables already.
+    pub(crate) fn stands(&self, standing: &Standing) -> bool {
+        standing.holds(self.nth, self.key(), self.swipe.event_id)
     }
 
     /// Whether it carries a replay header, or headers that nobody can read: it corrects history and
@@ -159,7 +173,7 @@ pub(crate) fn decode<'a>(
     }
     let (card, terminal) = (cache.card(&swipe.card_id), cache.terminal(&swipe.terminal_id));
     let digest = digest_of_swipe(offset, &swipe);
-    Ok(Event { record, partition, offset, swipe, card, terminal, digest })
+    Ok(Event { record, partition, offset, nth: 0, swipe, card, terminal, digest })
 }
 
 /// A value that does not say by itself what it is: the headers must, and must agree with it.

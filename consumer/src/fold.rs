@@ -10,14 +10,33 @@ use uuid::Uuid;
 /// The key of a row: a card has one at each millisecond.
 pub(crate) type Key = (Millis, Slot);
 
-/// What stands in the tables at the keys of a batch, and may be at others, or comes to stand there
-/// by it.
+/// What stands in the tables at the keys of events.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
-    /// The event that has the row.
-    pub(crate) rows: HashMap<Key, (Uuid, Stood), RandomState>,
-    /// The events that collided with it.
-    pub(crate) collisions: HashMap<(Key, Uuid), Stood, RandomState>,
+    /// The rows, in no order.
+    rows: Vec<Row>,
+    /// By the number of an event: which of them has its key, plus 1; 0 is none. By number and not in a
+    /// map of keys, as where everything was sent twice each event has one.
+    row_of: Vec<u32>,
+    /// Events of theirs that collided with such a row.
+    pub(crate) collisions: Collisions,
+}
+
+/// A row: the id of the event that has it, and what it says.
+type Row = (Uuid, Stood);
+
+/// The events that collided with a row, by its key and their own ids.
+type Collisions = HashMap<(Key, Uuid), Stood, RandomState>;
+
+/// An event, to be sorted out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Its number among those that [`Standing`] was made for.
+    pub(crate) nth: u32,
+    pub(crate) key: Key,
+    pub(crate) event_id: Uuid,
+    /// What would stand there.
+    pub(crate) stands: Stood,
 }
 
 /// An event that stands somewhere.
@@ -68,9 +87,27 @@ pub(crate) enum Again {
 }
 
 impl Standing {
-    /// Whether this event stands in the tables.
-    pub(crate) fn holds(&self, key: Key, event_id: Uuid) -> bool {
-        self.rows.get(&key).is_some_and(|(row_id, _)| {
+    /// Nothing, as yet, for events whose numbers are less than `events`.
+    pub(crate) fn of(events: usize) -> Self {
+        Self { row_of: vec![0; events], ..Self::default() }
+    }
+
+    /// Takes in the row at the key of the events with these numbers.
+    pub(crate) fn insert(&mut self, numbers: impl Iterator<Item = u32>, row: Row) {
+        self.rows.push(row);
+        let place = self.rows.len() as u32;
+        numbers.for_each(|nth| self.row_of[nth as usize] = place);
+    }
+
+    /// The row at the key of an event.
+    pub(crate) fn row(&self, nth: u32) -> Option<&Row> {
+        let place = self.row_of.get(nth as usize)?.checked_sub(1)?;
+        self.rows.get(place as usize)
+    }
+
+    /// Whether an event stands in the tables.
+    pub(crate) fn holds(&self, nth: u32, key: Key, event_id: Uuid) -> bool {
+        self.row(nth).is_some_and(|(row_id, _)| {
             *row_id == event_id || self.collisions.contains_key(&(key, event_id))
         })
     }
@@ -85,63 +122,71 @@ impl Standing {
 pub(crate) struct Fold<'s> {
     /// What the tables hold. Left as it is: whoever has to fold once more starts from it again.
     standing: &'s Standing,
-    /// What has come to stand since.
-    added: Standing,
-    /// How many of the batch's rows are in `added`.
-    added_rows: usize,
-    /// By card: the latest moment that anything may stand at.
+    /// The batch's own rows.
+    rows: HashMap<Key, Row, RandomState>,
+    /// How many of them are in there.
+    rows_known: usize,
+    /// Those that collided with any row.
+    collisions: Collisions,
+    /// By card: the latest moment at which the batch has a row.
     latest: Vec<Millis>,
 }
 
 impl<'s> Fold<'s> {
     /// Starts with what the tables hold at the keys that are to come; there are so many cards.
     pub(crate) fn new(standing: &'s Standing, cards: usize) -> Self {
-        let mut latest = vec![Millis::from_unix_ms(i64::MIN); cards];
-        for (at, card) in standing.rows.keys() {
-            latest[card.index()] = latest[card.index()].max(*at);
+        Self {
+            standing,
+            rows: HashMap::default(),
+            rows_known: 0,
+            collisions: HashMap::default(),
+            latest: vec![Millis::from_unix_ms(i64::MIN); cards],
         }
-        Self { standing, added: Standing::default(), added_rows: 0, latest }
     }
 
     /// What the next event in log order is, if it stands already: it needs no decision then. `rows`
     /// are those that [`add`](Self::add) has let through, in that order.
     pub(crate) fn again<R>(
         &mut self,
-        (key, event_id, stands): (Key, Uuid, Stood),
+        event: Candidate,
         rows: &[R],
-        of_row: impl Fn(&R) -> (Key, Uuid, Stood),
+        of_row: impl Fn(&R) -> Candidate,
     ) -> Option<Again> {
-        if key.0 > self.latest[key.1.index()] {
-            return None;
+        let Candidate { key, event_id, stands, .. } = event;
+        let in_table = self.standing.row(event.nth);
+        if in_table.is_none() {
+            if key.0 > self.latest[key.1.index()] {
+                return None;
+            }
+            self.rows.extend(rows[self.rows_known..].iter().map(|row| {
+                let Candidate { key, event_id, stands, .. } = of_row(row);
+                (key, (event_id, stands))
+            }));
+            self.rows_known = rows.len();
         }
-        let Self { standing, added, .. } = self;
-        added.rows.extend(rows[self.added_rows..].iter().map(|row| {
-            let (key, event_id, stood) = of_row(row);
-            (key, (event_id, stood))
-        }));
-        self.added_rows = rows.len();
-        let (row_id, row) = standing.rows.get(&key).or_else(|| added.rows.get(&key))?;
+        let (row_id, row) = in_table.or_else(|| self.rows.get(&key))?;
         if *row_id == event_id {
             return Some(stands.after(row, Again::Row));
         }
         let identity = (key, event_id);
-        let collision = standing.collisions.get(&identity);
-        let collision = collision.or_else(|| added.collisions.get(&identity))?;
+        let collision = self.standing.collisions.get(&identity);
+        let collision = collision.or_else(|| self.collisions.get(&identity))?;
         Some(stands.after(collision, Again::Collision))
     }
 
     /// Takes in the next event in log order, of which [`again`](Self::again) has said that it does
     /// not stand: it has the row of its key from now on, or it collides with the one whose offset is
     /// returned.
-    pub(crate) fn add(&mut self, (key, event_id, stands): (Key, Uuid, Stood)) -> Option<i64> {
+    pub(crate) fn add(&mut self, event: Candidate) -> Option<i64> {
+        let Candidate { key, event_id, stands, .. } = event;
+        let in_table = self.standing.row(event.nth);
         let latest = &mut self.latest[key.1.index()];
-        if key.0 > *latest {
+        if in_table.is_none() && key.0 > *latest {
             *latest = key.0;
             return None;
         }
-        let Self { standing, added, .. } = self;
-        let (_, row) = standing.rows.get(&key).or_else(|| added.rows.get(&key))?;
-        added.collisions.insert((key, event_id), stands);
+        let (_, row) = in_table.or_else(|| self.rows.get(&key))?;
+        self.collisions.insert((key, event_id), stands);
         Some(row.offset)
     }
 }
@@ -173,24 +218,24 @@ mod tests {
         Again(Again),
     }
 
-    /// A row: key, id, and what stands there.
-    type Row = (Key, Uuid, Stood);
+    /// Moment, card and id.
+    type Event = (i64, usize, u128);
 
     fn fold(
-        events: &[(i64, usize, u128)],
-        (fold, rows): &mut (Fold<'_>, Vec<Row>),
+        events: &[Event],
+        (fold, rows): &mut (Fold<'_>, Vec<Candidate>),
         from: usize,
     ) -> Vec<Outcome> {
         let slots = slots();
-        let outcome = |(i, (ms, card, id)): (usize, &(i64, usize, u128))| {
-            let key = (Millis::from_unix_ms(*ms), slots[*card]);
+        let outcome = |(i, event): (usize, &Event)| {
+            let key = key(event);
             let (terminal, mode) = (Some(slots[0]), schemas::Mode::Online);
             let (counter, direction, local_decision) = (None, None, None);
             let payload = Payload { terminal, counter, direction, mode, local_decision };
             let stands = Stood { offset: (from + i) as i64, payload };
-            let event_id = Uuid::from_u128(*id);
-            let stood = fold.standing.holds(key, event_id);
-            let event = (key, event_id, stands);
+            let (nth, event_id) = (i as u32, Uuid::from_u128(event.2));
+            let stood = fold.standing.holds(nth, key, event_id);
+            let event = Candidate { nth, key, event_id, stands };
             if let Some(again) = fold.again(event, rows, |row| *row) {
                 return Outcome::Again(again);
             }
@@ -206,7 +251,7 @@ mod tests {
         events.iter().enumerate().map(outcome).collect()
     }
 
-    fn over(standing: &Standing) -> (Fold<'_>, Vec<Row>) {
+    fn over(standing: &Standing) -> (Fold<'_>, Vec<Candidate>) {
         (Fold::new(standing, 3), Vec::new())
     }
 
@@ -215,11 +260,19 @@ mod tests {
         ["a", "b", "c"].map(|card| cache.card(card))
     }
 
-    /// All that stands after a batch, as a probe would find it before the next.
-    fn probed((fold, rows): (Fold<'_>, Vec<Row>)) -> Standing {
-        let mut standing = fold.standing.clone();
-        standing.collisions.extend(fold.added.collisions);
-        standing.rows.extend(rows.into_iter().map(|(key, id, stood)| (key, (id, stood))));
+    fn key((ms, card, _): &Event) -> Key {
+        (Millis::from_unix_ms(*ms), slots()[*card])
+    }
+
+    /// What stands after a first batch, as a probe would find it before the next.
+    fn probed((fold, rows): (Fold<'_>, Vec<Candidate>), next: &[Event]) -> Standing {
+        let mut standing = Standing::of(next.len());
+        for row in rows {
+            let has_it = |(_, event): &(u32, &Event)| key(event) == row.key;
+            let numbers = (0..).zip(next).filter(has_it).map(|(nth, _)| nth);
+            standing.insert(numbers, (row.event_id, row.stands));
+        }
+        standing.collisions.extend(fold.collisions);
         standing
     }
 
@@ -229,7 +282,7 @@ mod tests {
         let nothing = Standing::default();
         let mut first = over(&nothing);
         let before = fold(&events, &mut first, 0);
-        let again = fold(&events, &mut over(&probed(first)), 0);
+        let again = fold(&events, &mut over(&probed(first, &events)), 0);
         let stands = |outcome: &Outcome| match outcome {
             Outcome::Row => Outcome::Again(Again::Row),
             Outcome::Collision { .. } => Outcome::Again(Again::Collision),
@@ -252,7 +305,7 @@ mod tests {
             let cut = cut.min(events.len());
             let mut first = over(&nothing);
             let mut parts = fold(&events[..cut], &mut first, 0);
-            let probed = probed(first);
+            let probed = probed(first, &events[cut..]);
             parts.extend(fold(&events[cut..], &mut over(&probed), cut));
             // Decided once more, it is the same again.
             let again = fold(&events[cut..], &mut over(&probed), cut);

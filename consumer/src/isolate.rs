@@ -90,8 +90,7 @@ impl Pipeline {
         let message = said.map_or("no reason given", DbError::message);
         bad.insert(event.place(), Cause::bad_row(sqlstate, &quoting_nothing(message, event)));
         // What stands already needs no row, and says nothing about its terminal.
-        let stands =
-            |other: &Event<'_>| undecided.standing.holds(other.key(), other.swipe.event_id);
+        let stands = |other: &Event<'_>| other.stands(undecided.standing);
         let of_terminal = |other: &&Event<'_>| other.terminal == event.terminal && !stands(other);
         let mut before = undecided.events[..=at].iter().rev().filter(of_terminal);
         let is_bad = |other: &Event<'_>| bad.contains_key(&other.place());

@@ -170,6 +170,7 @@ impl Pipeline {
         let (from_lanes, refused_in_lanes) =
             waiting.decode(self.log.topic.partitions, &mut self.cache);
         events.splice(..0, from_lanes);
+        (0..).zip(&mut events).for_each(|(nth, event)| event.nth = nth);
         let replays = match ahead.is_replaying {
             true => Replays::find(batch.records().chain(&waiting.records)),
             false => Replays::default(),
@@ -254,7 +255,7 @@ impl Pipeline {
     ) -> Result<Option<Decided<'e, 'a>>, Error> {
         let Undecided { batch, waiting, events, outside, settled, standing, .. } = *undecided;
         // What stands was decided when it came first.
-        let new = |event: &&Event<'_>| !standing.holds(event.key(), event.swipe.event_id);
+        let new = |event: &&Event<'_>| !event.stands(standing);
         let new: Vec<&Event<'_>> = events.iter().filter(new).collect();
         let cards = new.iter().map(|event| event.card);
         let terminals = new.iter().map(|event| event.terminal);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use futures::TryStreamExt;
-use registry::{Cache, Timestamptz};
+use registry::{Cache, Slot, Timestamptz};
 use schemas::{Direction, LocalDecision, Millis, Mode};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
@@ -41,13 +41,21 @@ pub(super) enum Probe {
     Keys,
 }
 
-/// An event whose row is asked for, and its key.
-type Asked<'e, 'a> = (Key, &'e Event<'a>);
+/// What is to be known of an event whose row is asked for: the event itself lies where its record
+/// does, and they are gone through in another order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    key: Key,
+    /// Its number, by which [`Standing`] names it.
+    nth: u32,
+    terminal: Slot,
+    event_id: Uuid,
+}
 
 /// The events of a day whose rows are asked for, in the order of their keys. Rows come in the order of
 /// time, if the index is walked along; then the event of each is the one behind the last.
-struct InTime<'v, 'e, 'a> {
-    asked: &'v [Asked<'e, 'a>],
+struct InTime<'v> {
+    asked: &'v [Asked],
     /// The one that was found last, or where it would be.
     next: usize,
 }
@@ -71,42 +79,46 @@ impl Transaction<'_> {
             everything || part.is_none_or(|p| event.swipe.occurred_at <= p.before.occurred_at_max)
         };
         let probe = if everything { Probe::Keys } else { Probe::Moments };
-        self.standing(events.iter().filter(seen), cache, probe).await
+        let asked = events.iter().filter(seen).map(|event| Asked::of(event.nth, event));
+        self.standing(asked, events.len(), cache, probe).await
     }
 
-    /// What stands at the keys of these events.
-    pub(super) async fn standing<'e, 'a: 'e>(
+    /// What stands at the keys of these events, whose numbers are less than `numbers`.
+    pub(super) async fn standing(
         &mut self,
-        events: impl Iterator<Item = &'e Event<'a>>,
+        events: impl Iterator<Item = Asked>,
+        numbers: usize,
         cache: &Cache,
         probe: Probe,
     ) -> Result<Standing, Error> {
-        let mut by_day: BTreeMap<i32, Vec<Asked<'e, 'a>>> = BTreeMap::new();
-        for event in events {
-            let day = event.swipe.occurred_at.unix_day();
-            by_day.entry(day).or_default().push((event.key(), event));
+        let mut by_day: BTreeMap<i32, Vec<Asked>> = BTreeMap::new();
+        for asked in events {
+            by_day.entry(asked.key.0.unix_day()).or_default().push(asked);
         }
-        let mut standing = Standing::default();
+        if by_day.is_empty() {
+            return Ok(Standing::default());
+        }
+        let mut standing = Standing::of(numbers);
         let mut taken = Vec::new();
         for (day, mut asked) in by_day {
             // In the order of the index: neighbours lie on one page of it, and it stays at hand.
-            asked.sort_unstable_by_key(|(key, _)| *key);
-            standing.rows.reserve(asked.len());
+            asked.sort_unstable_by_key(|asked| asked.key);
             let mut rows_in_time = InTime { asked: &asked, next: 0 };
             let found = |row: &Row| {
                 let Timestamptz(at) = row.get(0);
                 let of_key = rows_in_time.of_key(at, row.get(1), cache);
-                // A row of another card, at the same moment.
-                let Some((key, event)) = of_key.first() else { return };
+                // A row of another card, at the same moment; or one that was told before.
+                let Some(first) = of_key.first().filter(|one| standing.row(one.nth).is_none())
+                else {
+                    return;
+                };
                 let id = row.get(2);
-                let known = standing.rows.insert(*key, (id, stood(row, 3, event, cache)));
-                if known.is_none() {
-                    // Whoever has the row has no collision.
-                    let others = of_key.iter().map(|(_, event)| *event);
-                    taken.extend(others.filter(|event| event.swipe.event_id != id));
-                }
+                let numbers = of_key.iter().map(|asked| asked.nth);
+                standing.insert(numbers, (id, stood(row, 3, first.terminal, cache)));
+                // Whoever has the row has no collision.
+                taken.extend(of_key.iter().filter(|asked| asked.event_id != id));
             };
-            self.rows_of_a_day(day, &asked, probe, found).await?;
+            self.rows_of_a_day(day, &asked, cache, probe, found).await?;
         }
         if !taken.is_empty() {
             self.probe_collisions(&taken, cache, &mut standing).await?;
@@ -118,11 +130,13 @@ impl Transaction<'_> {
     async fn rows_of_a_day(
         &mut self,
         day: i32,
-        asked: &[Asked<'_, '_>],
+        asked: &[Asked],
+        cache: &Cache,
         probe: Probe,
         mut found: impl FnMut(&Row),
     ) -> Result<(), Error> {
-        let mut at: Vec<_> = asked.iter().map(|((at, _), _)| Timestamptz(*at)).collect();
+        let moments = || asked.iter().map(|asked| Timestamptz(asked.key.0));
+        let mut at: Vec<_> = moments().collect();
         let by_moments = probe == Probe::Moments && asked.len() >= MOMENTS_MIN;
         if by_moments && !self.was_crowded(day) {
             at.dedup();
@@ -131,7 +145,7 @@ impl Transaction<'_> {
             if self.each_row(&statement, [&at, &most], &mut found).await? < most {
                 return Ok(());
             }
-            at = asked.iter().map(|((at, _), _)| Timestamptz(*at)).collect();
+            at = moments().collect();
             info!(day = leaf(day)?, "many rows in few moments: looking for them by their keys");
             let crowded = &mut self.statements.crowded;
             if crowded.len() >= CROWDED_DAYS_MAX {
@@ -140,7 +154,7 @@ impl Transaction<'_> {
             crowded.insert(day, CROWDED_FOR);
         }
         let statement = self.probe_of(day, Probe::Keys).await?;
-        let cards: Vec<&str> = asked.iter().map(|(_, event)| &*event.swipe.card_id).collect();
+        let cards: Vec<&str> = asked.iter().map(|asked| cache.card_id(asked.key.1)).collect();
         self.each_row(&statement, [&at, &cards], &mut found).await?;
         Ok(())
     }
@@ -208,64 +222,73 @@ impl Transaction<'_> {
     /// number of them.
     async fn probe_collisions(
         &self,
-        taken: &[&Event<'_>],
+        taken: &[Asked],
         cache: &Cache,
         standing: &mut Standing,
     ) -> Result<(), Error> {
         let doing = "probing collision";
         let sql = include_str!("../sql/probe_collisions.sql");
-        let at: Vec<_> = taken.iter().map(|event| Timestamptz(event.swipe.occurred_at)).collect();
-        let cards: Vec<&str> = taken.iter().map(|event| &*event.swipe.card_id).collect();
-        let ids: Vec<Uuid> = taken.iter().map(|event| event.swipe.event_id).collect();
+        let at: Vec<_> = taken.iter().map(|asked| Timestamptz(asked.key.0)).collect();
+        let cards: Vec<&str> = taken.iter().map(|asked| cache.card_id(asked.key.1)).collect();
+        let ids: Vec<Uuid> = taken.iter().map(|asked| asked.event_id).collect();
         let rows =
             self.inner.query(sql, &[&at, &cards, &ids]).await.map_err(Error::postgres(doing))?;
         for row in &rows {
-            if let Some(event) = asked(taken, row.get(0)) {
-                let stood = stood(row, 1, event, cache);
-                standing.collisions.insert((event.key(), event.swipe.event_id), stood);
+            // By its number from 1.
+            let number: i64 = row.get(0);
+            let asked = usize::try_from(number - 1).ok().and_then(|nth| taken.get(nth));
+            if let Some(Asked { key, event_id, terminal, .. }) = asked {
+                let stood = stood(row, 1, *terminal, cache);
+                standing.collisions.insert((*key, *event_id), stood);
             }
         }
         Ok(())
     }
 }
 
-impl<'v, 'e, 'a> InTime<'v, 'e, 'a> {
+impl Asked {
+    /// Asks for the row of an event by this number.
+    pub(super) fn of(nth: u32, event: &Event<'_>) -> Self {
+        let (key, event_id) = (event.key(), event.swipe.event_id);
+        Self { key, nth, terminal: event.terminal, event_id }
+    }
+}
+
+impl<'v> InTime<'v> {
     /// The events of a card at a moment, of which there is a row.
-    fn of_key(&mut self, at: Millis, card_id: &str, cache: &Cache) -> &'v [Asked<'e, 'a>] {
+    fn of_key(&mut self, at: Millis, card_id: &str, cache: &Cache) -> &'v [Asked] {
         let asked = self.asked;
-        let begins = |from: usize| asked.get(from).is_some_and(|((moment, _), _)| *moment == at);
+        let begins = |from: usize| asked.get(from).is_some_and(|asked| asked.key.0 == at);
         if !begins(self.next) {
             self.next += usize::from(begins(self.next + 1));
         }
         if !begins(self.next) {
-            self.next = asked.partition_point(|((moment, _), _)| *moment < at);
+            self.next = asked.partition_point(|asked| asked.key.0 < at);
         }
         // Mostly there is one at that moment, whose name is at hand.
-        match asked.get(self.next + 1) {
-            Some(((moment, _), _)) if *moment == at => {
-                let Some(card) = cache.known_card(card_id) else { return &[] };
-                let from = asked.partition_point(|(key, _)| *key < (at, card));
-                let events = &asked[from..];
-                &events[..events.partition_point(|(key, _)| *key == (at, card))]
-            }
-            _ => match asked.get(self.next..=self.next) {
-                Some(one) if begins(self.next) && cache.card_id(one[0].1.card) == card_id => one,
-                _ => &[],
-            },
+        if begins(self.next + 1) {
+            let Some(card) = cache.known_card(card_id) else { return &[] };
+            let from = asked.partition_point(|asked| asked.key < (at, card));
+            let events = &asked[from..];
+            return &events[..events.partition_point(|asked| asked.key == (at, card))];
+        }
+        match asked.get(self.next..=self.next) {
+            Some(one) if begins(self.next) && cache.card_id(one[0].key.1) == card_id => one,
+            _ => &[],
         }
     }
 }
 
 /// What a probe found at the key of an event: from column `at` on, its offset and [`PAYLOAD`]. By
 /// number: names would be looked up for each of a million rows.
-fn stood(row: &Row, at: usize, event: &Event<'_>, cache: &Cache) -> Stood {
+fn stood(row: &Row, at: usize, terminal: Slot, cache: &Cache) -> Stood {
     let terminal_id: &str = row.get(at + 1);
-    let its_own = cache.terminal_id(event.terminal) == terminal_id;
+    let its_own = cache.terminal_id(terminal) == terminal_id;
     let counter = (row.get::<_, Option<i32>>(at + 2))
         .zip(row.get::<_, Option<i64>>(at + 3))
         .map(|(epoch, seq)| (epoch.unsigned_abs(), seq.unsigned_abs()));
     let payload = Payload {
-        terminal: if its_own { Some(event.terminal) } else { cache.known_terminal(terminal_id) },
+        terminal: if its_own { Some(terminal) } else { cache.known_terminal(terminal_id) },
         counter,
         direction: row
             .get::<_, Option<&str>>(at + 4)
@@ -277,9 +300,4 @@ fn stood(row: &Row, at: usize, event: &Event<'_>, cache: &Cache) -> Stood {
         }),
     };
     Stood { offset: row.get(at), payload }
-}
-
-/// The event that a probe's row is about, by its number from 1.
-fn asked<'e, 'a>(events: &[&'e Event<'a>], number: i64) -> Option<&'e Event<'a>> {
-    events.get(usize::try_from(number - 1).ok()?).copied()
 }

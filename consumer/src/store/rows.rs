@@ -7,14 +7,13 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use registry::{Cache, Clock};
 use schemas::Millis;
-use uuid::Uuid;
 
 use super::standing::Declined;
 use crate::batch::Batch;
 use crate::chunk::Claim;
 use crate::decide::{Judged, Liveness, resolve};
 use crate::decode::{Cause, Event, Refusal};
-use crate::fold::{Again, Fold, Key, Payload, Standing, Stood};
+use crate::fold::{Again, Fold, Standing};
 use crate::lanes::{Lanes, Limits, NotYet, Wait};
 use crate::quarantine::{End, Failed, Quarantine};
 use crate::systemic::BadRow;
@@ -116,9 +115,9 @@ impl<'e, 'a> Sorted<'e, 'a> {
                 sorted.give_up(event, cause, known);
                 continue;
             }
-            let stands = to_stand(event);
+            let candidate = event.candidate();
             // Before what is permitted, which nobody has loaded for it: see `Standing::holds`.
-            let again = fold.again(stands, &sorted.rows, |row| to_stand(row.event));
+            let again = fold.again(candidate, &sorted.rows, |row| row.event.candidate());
             if let Some(again) = again {
                 sorted.again(event, again, known, &mut ids);
                 continue;
@@ -137,7 +136,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
             };
             sorted.ended(event, known, Ok(()));
             sorted.open |= case.is_open(known.clock.changed_at);
-            let collides = fold.add(stands);
+            let collides = fold.add(candidate);
             sorted.conflicts.extend(id_reused(event, &mut ids));
             let judged = case.judge(event, tracks);
             sorted.published.extend(event.record.published_at());
@@ -290,12 +289,6 @@ impl<'e, 'a> Ids<'e, 'a> {
         let same = |other: &&Event<'_>| other.swipe.event_id == event.swipe.event_id;
         events.entry(hash(&event), same, hash).or_insert(event).get()
     }
-}
-
-/// Key and id of an event, and what would stand there.
-fn to_stand(event: &Event<'_>) -> (Key, Uuid, Stood) {
-    let payload = Payload::of(&event.swipe, event.terminal);
-    (event.key(), event.swipe.event_id, Stood { offset: event.offset(), payload })
 }
 
 /// Whether an event has the id of another one of its batch.

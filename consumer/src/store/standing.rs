@@ -8,7 +8,7 @@ use schemas::DeadLetterReason;
 use seal::bucket_of;
 
 use super::Transaction;
-use super::probe::Probe;
+use super::probe::{Asked, Probe};
 use super::rows::Sorted;
 use crate::batch::{Batch, Part};
 use crate::decode::{Cause, Event, Refusal};
@@ -49,18 +49,22 @@ impl Transaction<'_> {
     ) -> Result<(), Error> {
         let read_again =
             |event: &Event<'_>| batch.part(event.claim().partition).is_some_and(Part::read_again);
-        let asked = || declined.iter().map(|one| one.event).filter(|event| read_again(event));
+        let asked = || {
+            let numbered = (0..).zip(&declined).map(|(nth, one)| (nth, one.event));
+            numbered.filter(|(_, event)| read_again(event))
+        };
         let mut standing = Standing::default();
         let (mut duplicates, mut gone) = (HashSet::new(), HashSet::new());
         if asked().next().is_some() {
-            standing = self.standing_where_there_are_days(asked(), cache).await?;
-            duplicates = self.standing_duplicates(asked()).await?;
+            let numbers = declined.len();
+            standing = self.standing_where_there_are_days(asked(), numbers, cache).await?;
+            duplicates = self.standing_duplicates(asked().map(|(_, event)| event)).await?;
             gone = self.gone_with_their_day(&declined, batch).await?;
         }
-        for Declined { event, cause } in declined {
+        for (nth, Declined { event, cause }) in (0..).zip(declined) {
             let (claim, offset) = (event.claim(), event.offset());
             let collided = (event.key(), event.swipe.event_id);
-            if standing.rows.get(&event.key()).is_some_and(|(_, row)| row.offset == offset) {
+            if standing.row(nth).is_some_and(|(_, row)| row.offset == offset) {
                 continue;
             }
             if standing.collisions.get(&collided).is_some_and(|stood| stood.offset == offset) {
@@ -108,18 +112,20 @@ impl Transaction<'_> {
     /// Days that were dropped have no rows; a detached one still has its own.
     async fn standing_where_there_are_days<'e, 'a: 'e>(
         &mut self,
-        events: impl Iterator<Item = &'e Event<'a>>,
+        events: impl Iterator<Item = (u32, &'e Event<'a>)>,
+        numbers: usize,
         cache: &Cache,
     ) -> Result<Standing, Error> {
-        let events: Vec<&Event<'a>> = events.collect();
-        let days: Vec<i32> = events.iter().map(|e| e.swipe.occurred_at.unix_day()).collect();
+        let day = |event: &Event<'_>| event.swipe.occurred_at.unix_day();
+        let events: Vec<(u32, &Event<'a>)> = events.collect();
+        let days: Vec<i32> = events.iter().map(|(_, event)| day(event)).collect();
         let sql = include_str!("../sql/days_with_tables.sql");
         let rows = self.inner.query(sql, &[&days]).await;
         let rows = rows.map_err(Error::postgres("looking for days of access_log"))?;
         let there: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
-        let on_them =
-            events.into_iter().filter(|e| there.contains(&e.swipe.occurred_at.unix_day()));
-        self.standing(on_them, cache, Probe::Moments).await
+        let on_them = events.into_iter().filter(|(_, event)| there.contains(&day(event)));
+        let asked = on_them.map(|(nth, event)| Asked::of(nth, event));
+        self.standing(asked, numbers, cache, Probe::Moments).await
     }
 
     /// Which of these events have their duplicate at their own offset.
