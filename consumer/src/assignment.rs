@@ -84,6 +84,12 @@ impl Assignment {
         self.positions.get_mut(usize::try_from(partition).ok()?)?.as_mut()
     }
 
+    /// The partitions that have come to another writer, and which that is.
+    pub(crate) fn arrived(&mut self) -> Vec<(i32, usize)> {
+        let positions = self.positions.iter_mut().flatten();
+        positions.filter_map(|at| Some((at.claim.partition, at.arrive()?))).collect()
+    }
+
     /// Where a partition goes on whose messages went astray.
     pub(crate) fn start_over(&mut self, partition: i32) -> Option<i64> {
         self.position(partition).map(Position::start_over)

@@ -42,8 +42,9 @@ impl Batch {
                 let new = |before| Part { claim, first, next, gaps: Vec::new(), before };
                 *slot = held.get(&claim).copied().map(new);
             }
-            if let Some(part) = slot.as_mut().filter(|part| part.claim == claim) {
-                // A wake alone has no place: a record that follows must stand where the fence asks for.
+            if let Some(part) = slot.as_mut().filter(|part| part.claim == claim && next > first) {
+                // A wake has no place: a record that follows must stand where the fence asks for, and
+                // one that it follows stays where it is.
                 part.first = if part.first == part.next { first } else { part.first.min(first) };
                 part.next = part.next.max(next);
                 part.gaps.extend(gap);
@@ -68,6 +69,11 @@ impl Batch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.parts().next().is_none()
+    }
+
+    /// All of it is committed, and handed over.
+    pub(crate) fn done(&self) {
+        self.chunks.iter().for_each(Chunk::done);
     }
 
     /// In the order of the partitions, in which their rows are locked.

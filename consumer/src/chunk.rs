@@ -1,6 +1,9 @@
 //! Records on their way from the reader to a writer, still in librdkafka's memory: a record is
 //! looked at once, by the writer, and only where it has to be.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 pub(crate) use librdkafka::Header;
 use librdkafka::Message;
 use schemas::Millis;
@@ -53,6 +56,30 @@ pub(crate) struct Chunk {
     bytes: usize,
     gaps: Vec<(Claim, Gap)>,
     wakes: Vec<Claim>,
+    lasts: Vec<LastOf>,
+    in_hand: Option<InHand>,
+}
+
+/// Goes with the last that a writer gets of a partition, and says whether that is done: committed, and
+/// its decisions handed over. What is dropped undone never is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastOf(Arc<AtomicBool>);
+
+impl LastOf {
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Goes with each chunk that a writer gets, for as long as there is anything of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InHand(Arc<()>);
+
+impl InHand {
+    /// Whether there is no other that goes with a chunk.
+    pub(crate) fn is_nothing(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
 }
 
 /// Records from which on a chunk takes no more: what the last partition brings, which is
@@ -67,7 +94,10 @@ const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 impl Chunk {
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.gaps.is_empty() && self.wakes.is_empty()
+        self.records.is_empty()
+            && self.gaps.is_empty()
+            && self.wakes.is_empty()
+            && self.lasts.is_empty()
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -113,6 +143,21 @@ impl Chunk {
         if !self.wakes.contains(&claim) {
             self.wakes.push(claim);
         }
+    }
+
+    /// No more comes of a partition after what has.
+    pub(crate) fn push_last(&mut self, last: LastOf) {
+        self.lasts.push(last);
+    }
+
+    /// Is now a writer's.
+    pub(crate) fn handed_over(&mut self, in_hand: InHand) {
+        self.in_hand = Some(in_hand);
+    }
+
+    /// All of it is committed, and handed over.
+    pub(crate) fn done(&self) {
+        self.lasts.iter().for_each(|last| last.0.store(true, Ordering::Release));
     }
 
     pub(crate) fn push(&mut self, claim: Claim, message: Message) {

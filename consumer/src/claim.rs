@@ -74,7 +74,10 @@ impl Claimer {
             let has_lanes = row.get::<_, i64>("parked") > 0;
             Ok(Granted { claim, progress: Progress::read(row)?, has_lanes })
         });
-        granted.collect()
+        let mut granted = granted.collect::<Result<Vec<Granted>, Error>>()?;
+        // In this order they are dealt to the writers.
+        granted.sort_unstable_by_key(|granted| granted.claim.partition);
+        Ok(granted)
     }
 
     /// Enters the partitions that have no row: all of the topic's, from the start of the log, by

@@ -57,6 +57,7 @@ pub(crate) struct Metrics {
     pub(crate) partitions: IntGauge,
     /// Times that a writer's queue was full and its partitions were paused.
     pub(crate) pauses: IntCounter,
+    pub(crate) partitions_moved: IntCounter,
     /// Messages of the outbox that Kafka acknowledged, by kind.
     pub(crate) published: IntCounterVec,
     /// Messages of the outbox that Kafka did not take; each try counts.
@@ -150,6 +151,10 @@ impl Metrics {
             pauses: make.counter(
                 "pauses_total",
                 "Times reading for a writer paused because its queue was full.",
+            )?,
+            partitions_moved: make.counter(
+                "partitions_moved_total",
+                "Partitions that went from a writer with too much to one with nothing to do.",
             )?,
             published: make.counters(
                 "outbox_published_total",

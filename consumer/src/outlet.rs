@@ -1,12 +1,13 @@
 //! The reader's side of the writers' queues: chunks that fill up, and writers that fall behind.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::debug;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, InHand};
 use crate::metrics::Metrics;
 use crate::turns::Turn;
 
@@ -23,7 +24,13 @@ struct Outlet {
     round: VecDeque<Turn>,
     /// Whether it was found full, and has not been handed anything since.
     paused: bool,
+    in_hand: InHand,
+    /// Since when it has had nothing to do, as far as anybody looked.
+    idle_since: Option<Instant>,
 }
+
+/// A writer that has had nothing to do for so long takes over from one that has too much.
+const IDLE_FOR: Duration = Duration::from_millis(100);
 
 impl Outlets {
     pub(crate) fn new(senders: Vec<mpsc::Sender<Chunk>>) -> Self {
@@ -33,6 +40,8 @@ impl Outlets {
             partitions: BTreeSet::new(),
             round: VecDeque::new(),
             paused: false,
+            in_hand: InHand::default(),
+            idle_since: None,
         };
         Self { outlets: senders.into_iter().map(outlet).collect() }
     }
@@ -47,8 +56,14 @@ impl Outlets {
         self.take_back(partition);
         let fewest = (0..self.outlets.len()).min_by_key(|i| self.outlets[*i].partitions.len());
         let writer = fewest.unwrap_or_default();
-        self.outlets[writer].partitions.insert(partition);
+        self.give(partition, writer);
         writer
+    }
+
+    /// Gives a partition to this writer.
+    pub(crate) fn give(&mut self, partition: i32, writer: usize) {
+        self.take_back(partition);
+        self.outlets[writer].partitions.insert(partition);
     }
 
     pub(crate) fn take_back(&mut self, partition: i32) {
@@ -82,6 +97,24 @@ impl Outlets {
         Some(turn)
     }
 
+    /// A writer that has had nothing to do for a while: not even a batch that hangs.
+    pub(crate) fn idle(&mut self) -> Option<usize> {
+        for outlet in &mut self.outlets {
+            outlet.idle_since = match outlet.has_nothing() {
+                true => outlet.idle_since.or_else(|| Some(Instant::now())),
+                false => None,
+            };
+        }
+        let is_idle = |outlet: &Outlet| outlet.idle_since.is_some_and(|at| at.elapsed() > IDLE_FOR);
+        self.outlets.iter().position(is_idle)
+    }
+
+    /// The writers that take nothing now.
+    pub(crate) fn blocked(&self) -> impl Iterator<Item = usize> {
+        let blocked = self.outlets.iter().enumerate().filter(|(_, outlet)| outlet.paused);
+        blocked.map(|(writer, _)| writer)
+    }
+
     /// Whether any writer takes nothing now.
     pub(crate) fn is_blocked(&self) -> bool {
         self.outlets.iter().any(|outlet| outlet.pending.is_full())
@@ -110,6 +143,10 @@ impl Outlets {
 }
 
 impl Outlet {
+    fn has_nothing(&self) -> bool {
+        self.in_hand.is_nothing() && self.pending.is_empty() && self.round.is_empty()
+    }
+
     fn try_hand_over(&mut self) -> bool {
         if self.pending.is_empty() {
             return true;
@@ -117,8 +154,10 @@ impl Outlet {
         let Some(sender) = &self.sender else { return true };
         match sender.try_reserve() {
             Ok(place) => {
+                self.pending.handed_over(self.in_hand.clone());
                 place.send(std::mem::take(&mut self.pending));
                 self.paused = false;
+                self.idle_since = None;
                 true
             }
             Err(TrySendError::Full(())) => false,

@@ -2,15 +2,19 @@
 
 use std::collections::VecDeque;
 
-use crate::chunk::{Claim, Gap};
+use crate::chunk::{Claim, Gap, LastOf};
 
 /// Where the reader is in one partition.
 #[derive(Debug)]
 pub(crate) struct Position {
     pub(crate) claim: Claim,
     pub(crate) writer: usize,
+    /// The writer that has it next, and whether this one is done with it.
+    moves: Option<(usize, LastOf)>,
     /// When the last message that was passed on had been published, in ms since 1970.
     pub(crate) reached_ms: Option<i64>,
+    /// Whether there was more than it was given turns for, as far as was seen last.
+    pub(crate) has_more: bool,
     /// The offset that must come next.
     expected: i64,
     /// Gaps that were met once, in order.
@@ -44,12 +48,33 @@ impl Position {
         Self {
             claim,
             writer,
+            moves: None,
             reached_ms: None,
+            has_more: false,
             expected,
             doubted: VecDeque::new(),
             caught_up: None,
             ahead: None,
         }
+    }
+
+    /// From now on its writer gets nothing more of it. What goes with the last that it has got.
+    pub(crate) fn move_to(&mut self, writer: usize) -> LastOf {
+        let last = LastOf::default();
+        self.moves = Some((writer, last.clone()));
+        last
+    }
+
+    /// Whether it is between two writers.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.moves.is_some()
+    }
+
+    /// If its writer is done with it, the next one has it, and is returned.
+    pub(crate) fn arrive(&mut self) -> Option<usize> {
+        let (to, _) = self.moves.take_if(|(_, last)| last.is_done())?;
+        self.writer = to;
+        Some(to)
     }
 
     /// Whether `next` is what it waits for: all that was met is applied, and nothing is doubted.

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::follow::{Ends, Follow, Rebalance};
 use crate::metrics::Metrics;
 use crate::outlet::Outlets;
-use crate::position::Met;
+use crate::position::{Met, Position};
 use crate::turns::{Turn, round};
 
 /// The reader's thread.
@@ -130,7 +130,7 @@ impl Reader {
     }
 
     fn patience(&self) -> Duration {
-        if self.outlets.is_blocked() {
+        if self.outlets.is_blocked() || self.assignment.positions().any(Position::is_moving) {
             POLL_BLOCKED
         } else if self.claims.may_have_lanes() {
             POLL_LANES
@@ -180,15 +180,51 @@ impl Reader {
         while let Some((claiming, granted)) = self.assignment.granted()? {
             self.start(claiming, &granted)?;
         }
+        self.even_out();
         for claim in self.claims.due_lanes() {
-            // Its writer, with whatever it gets next.
+            // Its writer, with whatever it gets next; on its way to another, it is asked for later.
             if let Some(position) = self.assignment.position(claim.partition)
                 && position.claim == claim
+                && !position.is_moving()
             {
                 self.outlets.pending(position.writer).push_wake(claim);
             }
         }
         Ok(())
+    }
+
+    /// Has a writer for which there is nothing take over half the partitions of one that has too much:
+    /// the writers of a backlog do not get on equally fast. Such a partition is not read until all that
+    /// its writer has of it is committed, and handed over to the outbox: two batches of one partition
+    /// at once would meet at the fence, and decisions leave in the order of the log.
+    fn even_out(&mut self) {
+        for (partition, writer) in self.assignment.arrived() {
+            debug!(partition, writer, "has come to a writer that had nothing to do");
+            self.outlets.give(partition, writer);
+            self.metrics.partitions_moved.inc();
+            if self.claims.may_have_lanes()
+                && let Some(position) = self.assignment.position(partition)
+            {
+                // Its lanes may have been due meanwhile.
+                self.claims.lanes_due_in(position.claim, Some(Duration::ZERO));
+            }
+        }
+        let Some(idle) = self.outlets.idle() else { return };
+        if self.assignment.positions().any(Position::is_moving) {
+            return;
+        }
+        let waiting = |writer| {
+            let its_own = move |at: &&Position| at.writer == writer && at.has_more;
+            self.assignment.positions().filter(its_own).map(|at| at.claim.partition)
+        };
+        let busiest = self.outlets.blocked().max_by_key(|writer| waiting(*writer).count());
+        let Some(from) = busiest else { return };
+        let half: Vec<i32> = waiting(from).skip(1).step_by(2).collect();
+        for partition in half {
+            let Some(position) = self.assignment.position(partition) else { continue };
+            let last = position.move_to(idle);
+            self.outlets.pending(from).push_last(last);
+        }
     }
 
     /// What Kafka has to say besides messages; `Follow` takes down what is no error.
@@ -292,12 +328,17 @@ impl Reader {
         let mut came = 0;
         for writer in 0..self.outlets.len() {
             if self.outlets.round(writer).is_empty() {
-                let positions = self.assignment.positions().filter(|at| at.writer == writer);
+                let its_own = |at: &&Position| at.writer == writer && !at.is_moving();
+                let positions = self.assignment.positions().filter(its_own);
                 let waiting = positions.filter(|at| self.inbox.may_have(at.claim.partition));
                 *self.outlets.round(writer) = round(waiting);
             }
             while let Some(Turn { partition, most }) = self.outlets.next(writer, &self.metrics) {
-                came += self.take(partition, most)?;
+                // It may have been given away since.
+                let is_its_own = |at: &mut Position| at.writer == writer && !at.is_moving();
+                if self.assignment.position(partition).is_some_and(is_its_own) {
+                    came += self.take(partition, most)?;
+                }
             }
             // A writer with little to do must not wait for one with much.
             self.outlets.hand_over_if_idle(writer);
@@ -313,6 +354,9 @@ impl Reader {
             self.trouble(&error)?;
         }
         let came = messages.len();
+        if let Some(position) = self.assignment.position(partition) {
+            position.has_more = came == most;
+        }
         let back = messages.drain(..).find_map(|message| self.meet(message));
         self.taken = messages;
         if let Some(to) = back {

@@ -95,6 +95,7 @@ impl Writer {
     /// decisions.
     async fn step(&mut self, mut batch: Batch, store: &mut Option<Store>) -> Result<(), Error> {
         if batch.is_empty() {
+            batch.done();
             return Ok(());
         }
         let started = Instant::now();
@@ -148,6 +149,11 @@ impl Writer {
             self.pipeline.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
         }
         self.outbox.hand_over(committed, &mut self.stop).await;
+        // Only now may another writer go on with a partition of it; told to stop, nobody knows what was
+        // handed over.
+        if !*self.stop.borrow() {
+            batch.done();
+        }
         Ok(())
     }
 

@@ -39,5 +39,6 @@ mod sqlstates;
 mod stale_permissions;
 mod start_order;
 mod sync_storm;
+mod uneven;
 mod vast;
 mod verify;
