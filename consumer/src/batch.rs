@@ -128,3 +128,45 @@ impl Batch {
             .is_some_and(|part| part.claim == claim && (part.first..part.next).contains(&offset))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::Millis;
+    use seal::{Chain, Open, Sum};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A claim that was granted at this offset.
+    fn held(next_offset: i64) -> (Claims, Claim) {
+        let claim = Claim { partition: 3, owner: Uuid::nil() };
+        let open = Open { next_offset, sum: Sum::default(), chain: Chain([0; 32]) };
+        let occurred_at_max = Millis::from_unix_ms(0);
+        let claims = Claims::default();
+        claims.hold(claim, Progress { open, occurred_at_max, applied_to: 0 }, false);
+        (claims, claim)
+    }
+
+    #[test]
+    fn a_wake_says_nothing_of_where_records_are() {
+        let (claims, claim) = held(5);
+        let wake = || {
+            let mut chunk = Chunk::default();
+            chunk.push_wake(claim);
+            chunk
+        };
+        let records = || {
+            let mut chunk = Chunk::default();
+            [7, 8].map(|offset| chunk.push_parts(claim, offset, None, None, &[]));
+            chunk
+        };
+        let extent = |chunks| {
+            let batch = Batch::merge(chunks, &claims);
+            batch.part(3).map(|part| (part.first, part.next))
+        };
+        assert_eq!(extent(vec![wake()]), Some((5, 5)));
+        // The fence will refuse it: what lies between was not read.
+        assert_eq!(extent(vec![wake(), records()]), Some((7, 9)));
+        assert_eq!(extent(vec![records(), wake()]), Some((7, 9)));
+    }
+}
