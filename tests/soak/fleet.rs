@@ -92,6 +92,8 @@ impl Fleet {
             ("GATELOG_CONSUMER_GROUP__RECLAIM_AFTER_MS", "2000"),
             ("GATELOG_CONSUMER_BATCH__TIMEOUT_MS", "4000"),
             ("GATELOG_CONSUMER_BATCH__CLAIM_WAIT_MS", "1000"),
+            // So that writers are found full, and partitions go from one to another.
+            ("GATELOG_CONSUMER_BATCH__QUEUE_CHUNKS_MAX", "1"),
             ("GATELOG_CONSUMER_POSTGRES__CONNECT_TIMEOUT_MS", "2000"),
             ("GATELOG_CONSUMER_RETRY__CAP_MS", "1000"),
             ("GATELOG_CONSUMER_COMPENSATION__INTERVAL_MS", "1000"),
