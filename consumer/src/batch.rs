@@ -157,7 +157,9 @@ mod tests {
         };
         let records = || {
             let mut chunk = Chunk::default();
-            [7, 8].map(|offset| chunk.push_parts(claim, offset, None, None, &[]));
+            for offset in [7, 8] {
+                chunk.push_parts(claim, offset, None, None, &[]);
+            }
             chunk
         };
         let extent = |chunks| {

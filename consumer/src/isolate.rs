@@ -1,6 +1,7 @@
-//! Which rows it is that Postgres refuses: the batch is halved until single events are left. The
-//! others go through with the same transaction.
+//! Which rows it is that Postgres refuses: the batch is halved until single events are left, or until
+//! neither half is refused without the other. The others go through with the same transaction.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use registry::Freshness;
@@ -31,7 +32,7 @@ impl Pipeline {
         // Ranges that are refused as a whole; the first in the log is on top.
         let mut suspects = vec![(0..undecided.events.len(), whole)];
         let mut first = None;
-        while let Some((range, error)) = suspects.pop() {
+        while let Some((range, mut error)) = suspects.pop() {
             let (from, until) = (range.start, range.end);
             if until - from <= 1 {
                 if let Some(event) = undecided.events.get(from) {
@@ -41,10 +42,17 @@ impl Pipeline {
                 continue;
             }
             let middle = from + (until - from) / 2;
+            let others = suspects.len();
             for half in [middle..until, from..middle] {
-                let part = Undecided { events: &undecided.events[half.clone()], ..*undecided };
-                if let Some(error) = self.refused(transaction, &part, bad).await? {
+                if let Some(error) = self.refused(transaction, undecided, &half, bad).await? {
                     suspects.push((half, error));
+                }
+            }
+            if suspects.len() == others {
+                let found = self.refused_behind(transaction, undecided, range, middle, bad).await?;
+                if let Some((at, refused)) = found {
+                    self.found(undecided, at, &undecided.events[at], &refused, bad)?;
+                    error = refused;
                 }
             }
             first.get_or_insert(error);
@@ -57,15 +65,39 @@ impl Pipeline {
         }
     }
 
+    /// Which event of a range is refused for what it is behind others of the range, as a collision is
+    /// one only behind its row; those before `middle` go through.
+    async fn refused_behind(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        undecided: &Undecided<'_, '_>,
+        range: Range<usize>,
+        middle: usize,
+        bad: &Bad,
+    ) -> Result<Option<(usize, Error)>, Error> {
+        let (mut through, mut until) = (middle, range.end);
+        let mut refused = self.refused(transaction, undecided, &range, bad).await?;
+        while refused.is_some() && until - through > 1 {
+            let tried = through + (until - through) / 2;
+            match self.refused(transaction, undecided, &(range.start..tried), bad).await? {
+                Some(error) => (until, refused) = (tried, Some(error)),
+                None => through = tried,
+            }
+        }
+        Ok(refused.map(|error| (until - 1, error)))
+    }
+
     /// What Postgres says to a part of a batch, if it refuses that part for one of its rows.
     async fn refused(
         &mut self,
         transaction: &mut Transaction<'_>,
-        part: &Undecided<'_, '_>,
+        undecided: &Undecided<'_, '_>,
+        part: &Range<usize>,
         bad: &Bad,
     ) -> Result<Option<Error>, Error> {
+        let part = Undecided { events: &undecided.events[part.clone()], ..*undecided };
         // Only a try: whatever it writes is taken back.
-        let tried = self.decide(transaction, part, bad, Freshness::Optimistic).await;
+        let tried = self.decide(transaction, &part, bad, Freshness::Optimistic).await;
         let error = match tried {
             Ok(_) => None,
             Err(error) if error.class() == Class::BadRow => Some(error),

@@ -70,7 +70,12 @@ fn mapping_text(mapping: &str) -> Result<String, Error> {
         return Ok(VAST.to_owned());
     }
     let path = PathBuf::from(mapping);
-    std::fs::read_to_string(&path).map_err(|source| Error::File { path, source })
+    std::fs::read_to_string(&path).map_err(|source| {
+        Error::Usage(format!(
+            "--mapping {mapping}: neither `vast` nor a file that can be read ({source}); \
+             `gatelog import --help` shows how to write one"
+        ))
+    })
 }
 
 fn render(summary: &Summary) -> String {

@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The address cannot be listened on.
-    #[error("http.listen: {address}: {source}")]
+    #[error("http.listen: {address}: {source}; GATELOG_GATEWAY_HTTP__LISTEN sets another address")]
     Listen {
         /// The setting.
         address: String,

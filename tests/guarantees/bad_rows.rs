@@ -44,6 +44,22 @@ async fn the_neighbours_go_through_with_the_same_batch() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_collision_that_is_refused_is_given_up_alone() -> Result<()> {
+    let mut world = World::new(1).await?;
+    world.open_the_hall(&["c1", "c2"]).await?;
+    let forbidden =
+        "ALTER TABLE collision ADD CONSTRAINT no_way CHECK (terminal_id <> 't-lab') NOT VALID";
+    world.db.batch_execute(forbidden).await?;
+    let swipes = [("c1", "t-hall"), ("c2", "t-hall"), ("c1", "t-lab"), ("c2", "t-hall-2")];
+    let places = world.log.publish_swipes(&swipes.map(|(card, at)| swipe(card, at, 5))).await?;
+    let consumer = world.consumer()?;
+    let totals = world.caught_up().await.with_context(|| consumer.said())?;
+    assert_eq!(totals, Totals { rows: 2, collisions: 1, dead: 1, ..Totals::default() });
+    world.each_has_one_outcome(&places).await?;
+    world.verify_clean().await
+}
+
+#[tokio::test]
 async fn where_the_table_is_at_fault_nothing_is_given_up() -> Result<()> {
     let mut world = World::new(2).await?;
     let cards: Vec<String> = (0..200).map(|i| format!("c{i}")).collect();

@@ -136,7 +136,7 @@ impl Line {
 impl Report {
     fn render(&self) -> String {
         if self.letters.is_empty() {
-            return "no such letter\n".to_owned();
+            return super::NONE.to_owned();
         }
         let mut table = Table::headless(&[0, 1, 2, 3]);
         for line in self.letters.iter().take(NAMED_MAX) {

@@ -103,7 +103,7 @@ impl Line {
 impl Answer {
     fn render(&self) -> String {
         if self.letters.is_empty() {
-            return "no such letter\n".to_owned();
+            return super::NONE.to_owned();
         }
         let header = ["id", "since", "state", "cause", "terminal", "place", "failed again", ""];
         let mut table = Table::new(header, &[0, 1, 2, 3, 4, 5, 7]);

@@ -29,6 +29,8 @@ pub use id::Prefix;
 
 /// What a person reads where a value is null.
 const NOTHING: &str = "-";
+/// What is said of no letters: mostly it is good news.
+const NONE: &str = "no such letter: none is open, or none is as the filters say\n";
 /// Letters that a report names one by one to people; the rest is counted.
 const NAMED_MAX: usize = 40;
 

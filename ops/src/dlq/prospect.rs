@@ -209,7 +209,10 @@ impl Planned {
         }
         (!stands.registered).then(|| {
             let terminal = self.terminal_id.as_deref().unwrap_or_default();
-            format!("terminal {terminal} is not registered: gatelog access terminal set")
+            format!(
+                "terminal {terminal} is not registered: gatelog access terminal set {terminal} --new \
+                 --zone ZONE --direction in|out|both"
+            )
         })
     }
 }

@@ -125,7 +125,7 @@ impl Report {
 
     fn render(&self) -> String {
         if self.letters.is_empty() {
-            return "no such letter\n".to_owned();
+            return super::NONE.to_owned();
         }
         let mut table = Table::headless(&[0, 1, 2, 3]);
         for Line { letter, outcome } in self.named().take(NAMED_MAX) {

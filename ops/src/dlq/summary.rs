@@ -93,7 +93,7 @@ impl Group {
 impl Answer {
     fn render(&self) -> String {
         if self.groups.is_empty() {
-            return "no such letter\n".to_owned();
+            return super::NONE.to_owned();
         }
         let header = ["group", "letters", "open", "failed again", "first", "last", "example"];
         let mut table = Table::new(header, &[0, 4, 5, 6]);

@@ -60,7 +60,10 @@ pub async fn run(
     } else {
         let name = span.name();
         let out = out.display();
-        output::print(&format!("{name} written to {out}: swipes {swipes}, denied {denied}\n"))?;
+        let so_far = if data.is_over { "" } else { " so far: it is not over" };
+        output::print(&format!(
+            "{name} written to {out}: swipes {swipes}, denied {denied}{so_far}\n"
+        ))?;
     }
     Ok(Verdict::Fine)
 }
