@@ -1,6 +1,7 @@
 //! Which rows it is that Postgres refuses: the batch is halved until single events are left, or until
 //! neither half is refused without the other. The others go through with the same transaction.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use tokio_postgres::error::DbError;
 use crate::decode::{Cause, Event};
 use crate::error::{Class, Error};
 use crate::fault::after;
+use crate::fold::Key;
 use crate::pipeline::{Bad, Pipeline, Undecided};
 use crate::quarantine::STRIKES;
 use crate::store::Transaction;
@@ -32,7 +34,7 @@ impl Pipeline {
         // Ranges that are refused as a whole; the first in the log is on top.
         let mut suspects = vec![(0..undecided.events.len(), whole)];
         let mut first = None;
-        while let Some((range, mut error)) = suspects.pop() {
+        while let Some((range, error)) = suspects.pop() {
             let (from, until) = (range.start, range.end);
             if until - from <= 1 {
                 if let Some(event) = undecided.events.get(from) {
@@ -49,42 +51,62 @@ impl Pipeline {
                 }
             }
             if suspects.len() == others {
-                let found = self.refused_behind(transaction, undecided, range, middle, bad).await?;
-                if let Some((at, refused)) = found {
-                    self.found(undecided, at, &undecided.events[at], &refused, bad)?;
-                    error = refused;
-                }
+                self.isolate_behind(transaction, undecided, range, bad).await?;
             }
             first.get_or_insert(error);
         }
         after("isolated");
         match first {
             // No half of it was refused: the next try of the whole would be, and for ever.
-            Some(error) if bad.len() == before => Err(Error::NotIsolated(Box::new(error))),
+            Some(error) if bad.len() == before => {
+                // Nor is it certain of those that were found before.
+                self.bad.clear();
+                Err(Error::NotIsolated(Box::new(error)))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Which event of a range is refused for what it is behind others of the range, as a collision is
-    /// one only behind its row; those before `middle` go through.
-    async fn refused_behind(
+    /// Adds those events of a range to `bad` that are refused only behind others of it: as collisions,
+    /// which are rows without the event that has their key. So they are looked for among the events
+    /// whose key is there more than once, which are few.
+    async fn isolate_behind(
         &mut self,
         transaction: &mut Transaction<'_>,
         undecided: &Undecided<'_, '_>,
         range: Range<usize>,
-        middle: usize,
-        bad: &Bad,
-    ) -> Result<Option<(usize, Error)>, Error> {
-        let (mut through, mut until) = (middle, range.end);
-        let mut refused = self.refused(transaction, undecided, &range, bad).await?;
-        while refused.is_some() && until - through > 1 {
-            let tried = through + (until - through) / 2;
-            match self.refused(transaction, undecided, &(range.start..tried), bad).await? {
-                Some(error) => (until, refused) = (tried, Some(error)),
-                None => through = tried,
-            }
+        bad: &mut Bad,
+    ) -> Result<(), Error> {
+        let mut of_key: HashMap<Key, usize> = HashMap::new();
+        for event in &undecided.events[range.clone()] {
+            *of_key.entry(event.key()).or_default() += 1;
         }
-        Ok(refused.map(|error| (until - 1, error)))
+        let shares_its_key = |at: &usize| of_key[&undecided.events[*at].key()] > 1;
+        let places: Vec<usize> = range.filter(shares_its_key).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let events: Vec<Event<'_>> =
+            places.iter().map(|at| undecided.events[*at].clone()).collect();
+        let part = Undecided { events: &events, ..*undecided };
+        while self.refused(transaction, &part, &(0..events.len()), bad).await?.is_some() {
+            let (mut through, mut until) = (0, events.len());
+            while until - through > 1 {
+                let tried = through + (until - through) / 2;
+                match self.refused(transaction, &part, &(0..tried), bad).await? {
+                    Some(_) => until = tried,
+                    None => through = tried,
+                }
+            }
+            // What refused it may have been mended meanwhile: then none is to be given up.
+            let refused = self.refused(transaction, &part, &(0..until), bad).await?;
+            let Some((error, event)) = refused.zip(events.get(until - 1)) else { break };
+            if bad.contains_key(&event.place()) {
+                break;
+            }
+            self.found(undecided, places[until - 1], event, &error, bad)?;
+        }
+        Ok(())
     }
 
     /// What Postgres says to a part of a batch, if it refuses that part for one of its rows.

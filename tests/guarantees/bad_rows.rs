@@ -46,15 +46,28 @@ async fn the_neighbours_go_through_with_the_same_batch() -> Result<()> {
 #[tokio::test]
 async fn a_collision_that_is_refused_is_given_up_alone() -> Result<()> {
     let mut world = World::new(1).await?;
-    world.open_the_hall(&["c1", "c2"]).await?;
+    let cards: Vec<String> = (0..200).map(|i| format!("c{i}")).collect();
+    world.open_the_hall(&cards.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     let forbidden =
         "ALTER TABLE collision ADD CONSTRAINT no_way CHECK (terminal_id <> 't-lab') NOT VALID";
     world.db.batch_execute(forbidden).await?;
-    let swipes = [("c1", "t-hall"), ("c2", "t-hall"), ("c1", "t-lab"), ("c2", "t-hall-2")];
-    let places = world.log.publish_swipes(&swipes.map(|(card, at)| swipe(card, at, 5))).await?;
+    let rows = (5..15).flat_map(|ms| cards.iter().map(move |card| swipe(card, "t-hall", ms)));
+    // Behind their rows, and far from them: three that are refused, two that are not, and in between
+    // a row of the terminal, which is none the worse for them.
+    let collide = [
+        ("c3", "t-lab", 5),
+        ("c70", "t-hall-2", 5),
+        ("c150", "t-lab", 5),
+        ("c4", "t-lab", 99),
+        ("c3", "t-hall-2", 6),
+        ("c3", "t-lab", 7),
+    ];
+    let collide = collide.map(|(card, terminal, ms)| swipe(card, terminal, ms));
+    let swipes: Vec<_> = rows.chain(collide).collect();
+    let places = world.log.publish_swipes(&swipes).await?;
     let consumer = world.consumer()?;
     let totals = world.caught_up().await.with_context(|| consumer.said())?;
-    assert_eq!(totals, Totals { rows: 2, collisions: 1, dead: 1, ..Totals::default() });
+    assert_eq!(totals, Totals { rows: 2_001, collisions: 2, dead: 3, ..Totals::default() });
     world.each_has_one_outcome(&places).await?;
     world.verify_clean().await
 }
