@@ -134,6 +134,13 @@ impl Assignment {
         Ok(Some((wanted.claiming, granted)))
     }
 
+    /// The writer that has the fewest partitions, but for this one.
+    pub(crate) fn deal(&self, partition: i32, writers: usize) -> usize {
+        let others = || self.positions().filter(|at| at.claim.partition != partition);
+        let dealt = |writer: &usize| others().filter(|at| at.writer == *writer).count();
+        (0..writers).min_by_key(dealt).unwrap_or_default()
+    }
+
     /// Begins to read a partition that was claimed.
     pub(crate) fn start(&mut self, granted: Granted, writer: usize) {
         let Ok(at) = usize::try_from(granted.claim.partition) else {

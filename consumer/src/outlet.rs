@@ -1,6 +1,6 @@
 //! The reader's side of the writers' queues: chunks that fill up, and writers that fall behind.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -19,8 +19,6 @@ pub(crate) struct Outlets {
 struct Outlet {
     sender: Option<mpsc::Sender<Chunk>>,
     pending: Chunk,
-    /// Partitions dealt to this writer.
-    partitions: BTreeSet<i32>,
     round: VecDeque<Turn>,
     /// Whether it was found full, and has not been handed anything since.
     paused: bool,
@@ -37,7 +35,6 @@ impl Outlets {
         let outlet = |sender| Outlet {
             sender: Some(sender),
             pending: Chunk::default(),
-            partitions: BTreeSet::new(),
             round: VecDeque::new(),
             paused: false,
             in_hand: InHand::default(),
@@ -49,27 +46,6 @@ impl Outlets {
     /// How many writers there are.
     pub(crate) fn len(&self) -> usize {
         self.outlets.len()
-    }
-
-    /// Gives a partition to the writer that has the fewest.
-    pub(crate) fn deal(&mut self, partition: i32) -> usize {
-        self.take_back(partition);
-        let fewest = (0..self.outlets.len()).min_by_key(|i| self.outlets[*i].partitions.len());
-        let writer = fewest.unwrap_or_default();
-        self.give(partition, writer);
-        writer
-    }
-
-    /// Gives a partition to this writer.
-    pub(crate) fn give(&mut self, partition: i32, writer: usize) {
-        self.take_back(partition);
-        self.outlets[writer].partitions.insert(partition);
-    }
-
-    pub(crate) fn take_back(&mut self, partition: i32) {
-        for outlet in &mut self.outlets {
-            outlet.partitions.remove(&partition);
-        }
     }
 
     pub(crate) fn pending(&mut self, writer: usize) -> &mut Chunk {

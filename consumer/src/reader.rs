@@ -200,7 +200,6 @@ impl Reader {
     fn even_out(&mut self) {
         for (partition, writer) in self.assignment.arrived() {
             debug!(partition, writer, "has come to a writer that had nothing to do");
-            self.outlets.give(partition, writer);
             self.metrics.partitions_moved.inc();
             if self.claims.may_have_lanes()
                 && let Some(position) = self.assignment.position(partition)
@@ -274,7 +273,7 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         for granted in granted {
             let partition = granted.claim.partition;
-            let writer = self.outlets.deal(partition);
+            let writer = self.assignment.deal(partition, self.outlets.len());
             self.assignment.start(*granted, writer);
             self.claims.hold(granted.claim, granted.progress, granted.has_lanes);
             let next_offset = granted.progress.open.next_offset;
@@ -314,7 +313,6 @@ impl Reader {
             self.assignment.forget(*partition);
             self.assignment.no_longer_wanted(*partition);
             self.inbox.close(*partition);
-            self.outlets.take_back(*partition);
             self.claims.release(*partition);
             // The gauge of a partition that is somebody else's would stand still for ever.
             drop(self.metrics.lag.remove_label_values(&[&partition.to_string()]));
