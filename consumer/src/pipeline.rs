@@ -19,7 +19,7 @@ use registry::{Cache, Freshness, Slot};
 use schemas::Millis;
 use telemetry::optimistic_lock::FailureReason;
 
-use crate::batch::{Batch, Part};
+use crate::batch::Batch;
 use crate::chunk::Claim;
 use crate::claims::{Claims, Loss};
 use crate::decide::{Liveness, resolve};
@@ -315,9 +315,7 @@ impl Pipeline {
         step("rows", transaction.copy_rows(&sorted.rows, cache, clock)).await?;
         let collisions = transaction.copy_collisions(&sorted.collisions, cache, clock);
         step("collisions", collisions).await?;
-        let read_again = undecided.batch.parts().any(Part::read_again);
-        let repeated = transaction.copy_duplicates(&sorted.duplicates, read_again);
-        step("duplicates", repeated).await?;
+        step("duplicates", transaction.copy_duplicates(&sorted.duplicates)).await?;
         step("conflicts", transaction.insert_conflicts(&sorted.conflicts)).await?;
         step("dead-letters", transaction.insert_dead(&sorted.dead, &self.origin)).await?;
         step("parked", transaction.write_lanes(sorted)).await?;

@@ -59,7 +59,7 @@ async fn count(world: &World, table: &str) -> Result<i64> {
 }
 
 /// Everything that a consumer writes: rows of several days, live decisions, collisions, duplicates,
-/// conflicts, gaps, seals, tracks, lanes, letters; and a successor after SIGKILL.
+/// conflicts, gaps, seals, tracks, lanes, letters; a successor after SIGKILL; and reading it all again.
 #[tokio::test]
 async fn a_writer_does_all_that_a_consumer_does() -> Result<()> {
     let mut world = World::new(1).await?;
@@ -114,11 +114,19 @@ async fn a_writer_does_all_that_a_consumer_does() -> Result<()> {
     .with_context(|| second.said())?;
     let totals = world.caught_up().await?;
     assert_eq!(totals.rows, 11_003, "{totals:?}");
-    for consumer in [&first, &second] {
+    second.terminate().await?;
+
+    // Duplicates that stand are looked for.
+    let back = ["offsets", "reset", "--to", "start", "--all", "--apply", "--reason", "to be sure"];
+    done(&world, &[], &back).await?;
+    let mut third = world.consumer_with(&settings)?;
+    let again = world.caught_up().await.with_context(|| third.said())?;
+    assert_eq!(again, totals, "read again, the same offsets became something else");
+    for consumer in [&first, &second, &third] {
         ensure!(!consumer.said().contains("42501"), "{}", consumer.said());
     }
     world.verify_clean().await?;
-    second.terminate().await?;
+    third.terminate().await?;
     logins.drop(&world).await
 }
 

@@ -74,6 +74,36 @@ async fn from_a_copy_of_the_database_taken_earlier() -> Result<()> {
     world.verify_clean().await
 }
 
+/// Whoever has lost `consumer_offset` puts it back from a backup: what was applied since stands beyond
+/// it, and nothing there says so.
+#[tokio::test]
+async fn from_offsets_that_were_put_back_alone() -> Result<()> {
+    let mut world = World::new(3).await?;
+    world.open_the_hall(&["c1", "c2", "c3"]).await?;
+    let mut places = world.log.publish(events()).await?;
+    let mut consumer = world.consumer()?;
+    world.caught_up().await?;
+    world.db.batch_execute("CREATE TABLE earlier AS SELECT * FROM consumer_offset").await?;
+    // Rows, and much of what stands already once more.
+    let more = (0..90).map(|i| Event::from(&swipe(["c1", "c2", "c3"][i % 3], "t-hall", 10_000)));
+    places.extend(world.log.publish(more.chain(events())).await?);
+    let before = world.caught_up().await?;
+    assert!(before.duplicates > 500 && before.collisions == 1, "{before:?}");
+    assert!(consumer.terminate().await?.success());
+    let tables: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+    let back = "BEGIN; DELETE FROM consumer_offset; INSERT INTO consumer_offset SELECT * FROM earlier; \
+                DROP TABLE earlier; COMMIT";
+    world.db.batch_execute(back).await?;
+
+    let consumer = world.consumer()?;
+    let again = world.caught_up().await?;
+    assert_eq!(again, before, "the same offsets became something else: {}", consumer.said());
+    let tables_again: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+    assert_eq!(tables_again, tables, "reading the log again changed a table");
+    world.each_has_one_outcome(&places).await?;
+    world.verify_clean().await
+}
+
 #[tokio::test]
 async fn from_a_copy_taken_earlier_without_another_event() -> Result<()> {
     let mut world = World::new(3).await?;

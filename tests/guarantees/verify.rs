@@ -146,6 +146,18 @@ async fn a_doubled_event_is_found() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_duplicate_that_is_recorded_twice_is_found() -> Result<()> {
+    let world = applied().await?;
+    let sql = "INSERT INTO duplicate_event \
+               SELECT log_partition, log_offset, first_offset, occurred_at, card_id, event_id, digest, NULL \
+               FROM duplicate_event LIMIT 1";
+    let (code, report) = after(&world, sql).await?;
+    assert_eq!((code, &report["doubled"]), (1, &json!(1)), "{report:#}");
+    assert_eq!(report["totals_wrong"], json!(1), "the running totals tell it too: {report:#}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_doubled_row_is_found_wherever_it_stands() -> Result<()> {
     let world = applied().await?;
     let sql = "INSERT INTO access_log \

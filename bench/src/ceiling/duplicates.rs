@@ -8,11 +8,11 @@ use crate::workload::Placed;
 
 /// Starts a COPY of the rows that [`row`] encodes.
 pub(crate) const COPY: &str = "COPY duplicate_event (log_partition, log_offset, first_offset, occurred_at, card_id, \
-     event_id, digest) FROM STDIN (FORMAT binary)";
-const COLUMNS: i16 = 7;
+     event_id, digest, run) FROM STDIN (FORMAT binary)";
+const COLUMNS: i16 = 8;
 
-/// The row of a swipe that stands a second time at `offset`.
-pub(crate) fn row(out: &mut BytesMut, placed: &Placed<'_>, offset: i64) {
+/// The row of a swipe that stands a second time at `offset`; the first of a run has its length.
+pub(crate) fn row(out: &mut BytesMut, placed: &Placed<'_>, offset: i64, run: Option<i32>) {
     let swipe = &placed.swipe;
     out.put_i16(COLUMNS);
     field(out, &placed.partition.to_be_bytes());
@@ -22,4 +22,8 @@ pub(crate) fn row(out: &mut BytesMut, placed: &Placed<'_>, offset: i64) {
     field(out, swipe.card_id.as_bytes());
     field(out, swipe.event_id.as_bytes());
     field(out, &digest_of_swipe(offset, swipe).0.to_be_bytes());
+    match run {
+        Some(length) => field(out, &length.to_be_bytes()),
+        None => out.put_i32(-1),
+    }
 }

@@ -1,5 +1,6 @@
 //! The ceiling: the duplicates of a drain, in its order, by raw binary COPY.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -22,12 +23,22 @@ impl Bench {
     async fn copy_into(&self, database: &Database, order: &Order) -> Result<(f64, Contents)> {
         let workload = &self.workload;
         let copier = Copier::connect(&database.url, duplicates::COPY).await?;
+        let place = |index: u32| {
+            let placed = workload.placed(index as usize);
+            (placed.partition, placed.offset)
+        };
         let encode = |swipes: &Vec<u32>| {
+            let is_next = |one: &u32, other: &u32| {
+                let (partition, offset) = place(*one);
+                place(*other) == (partition, offset + 1)
+            };
+            let runs: HashMap<usize, i32> =
+                swipes.chunk_by(is_next).map(|run| (run[0] as usize, run.len() as i32)).collect();
             copies(swipes, |out, index| {
                 let placed = workload.placed(index);
                 // Each partition has all its swipes once, then all of them again.
                 let once = workload.partitions()[workload.partition(index)].len() as i64;
-                duplicates::row(out, &placed, once + placed.offset);
+                duplicates::row(out, &placed, once + placed.offset, runs.get(&index).copied());
             })
         };
         let encoded = order.connections.iter().map(encode).collect();

@@ -12,7 +12,8 @@ INSERT INTO consumer_offset
 SELECT p.log_partition, '00000000-0000-0000-0000-000000000000', '', clock_timestamp(), p.low, p.low,
        CASE WHEN EXISTS (SELECT FROM log_seal s WHERE s.log_partition = p.log_partition)
               OR EXISTS (SELECT FROM dead_letter d WHERE d.log_partition = p.log_partition)
-              OR EXISTS (SELECT FROM duplicate_event e WHERE e.log_partition = p.log_partition)
+              OR EXISTS (SELECT FROM duplicate_event e
+                         WHERE e.log_partition = p.log_partition AND e.run IS NOT NULL)
               OR EXISTS (SELECT FROM access_log)
             THEN p.high ELSE p.low END
 FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS p (log_partition, low, high)

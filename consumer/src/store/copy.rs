@@ -1,6 +1,5 @@
 //! Rows go in by binary COPY.
 
-use std::collections::HashSet;
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
@@ -11,8 +10,8 @@ use tokio_postgres::Statement;
 
 use super::Transaction;
 use super::days::leaf;
-use super::encode;
 use super::rows::{Collision, Duplicate};
+use super::{encode, runs};
 use crate::decide::Judged;
 use crate::error::{Error, WRITING_A_DAY};
 use crate::fault;
@@ -97,22 +96,19 @@ impl Transaction<'_> {
         self.copy(&statement, encoded, doing).await
     }
 
-    /// Writes the duplicates; `read_again`: some of them may stand already, at their own offsets.
+    /// Writes the duplicates, but for those that stand already, at their own offsets: the log may be
+    /// read again, and whoever has put back how far it was read may not have said so.
     pub(crate) async fn copy_duplicates(
         &self,
         duplicates: &[Duplicate<'_, '_>],
-        read_again: bool,
     ) -> Result<(), Error> {
-        let standing = if read_again && !duplicates.is_empty() {
-            self.standing_duplicates(duplicates.iter().map(|one| one.event)).await?
-        } else {
-            HashSet::new()
-        };
-        let mut new: Vec<_> =
-            duplicates.iter().filter(|one| !standing.contains(&one.event.place())).collect();
-        // In the order of the index.
+        let standing = self.standing_duplicates(duplicates.iter().map(|one| one.event)).await?;
+        let is_new = |one: &&Duplicate<'_, '_>| !standing.hold(one.event.place());
+        let mut new: Vec<_> = duplicates.iter().filter(is_new).collect();
         new.sort_unstable_by_key(|one| one.event.place());
-        let encoded = new.iter().map(|one| |out: &mut BytesMut| encode::duplicate(out, one));
+        let cut = runs::cut(&new, runs::dated);
+        let encoded =
+            cut.iter().map(|(one, run)| |out: &mut BytesMut| encode::duplicate(out, one, *run));
         self.copy(&self.statements.copy_duplicates, encoded, "writing duplicate_event").await
     }
 

@@ -66,12 +66,12 @@ pub(super) fn row(
 
 /// Columns of `duplicate_event`, in the order in which [`duplicate`] writes them.
 pub(super) const DUPLICATE_COLUMNS: &str =
-    "log_partition, log_offset, first_offset, occurred_at, card_id, event_id, digest";
+    "log_partition, log_offset, first_offset, occurred_at, card_id, event_id, digest, run";
 
-/// One row of `duplicate_event`.
-pub(super) fn duplicate(out: &mut BytesMut, duplicate: &Duplicate<'_, '_>) {
+/// One row of `duplicate_event`; the first of a run has its length.
+pub(super) fn duplicate(out: &mut BytesMut, duplicate: &Duplicate<'_, '_>, run: Option<i32>) {
     let event = duplicate.event;
-    out.put_i16(7);
+    out.put_i16(8);
     int4(out, event.claim().partition);
     int8(out, event.offset());
     int8(out, duplicate.first_offset);
@@ -79,6 +79,7 @@ pub(super) fn duplicate(out: &mut BytesMut, duplicate: &Duplicate<'_, '_>) {
     field(out, event.swipe.card_id.as_bytes());
     field(out, event.swipe.event_id.as_bytes());
     field(out, &event.digest.0.to_be_bytes());
+    nullable(out, run, int4);
 }
 
 pub(super) fn int8(out: &mut BytesMut, value: i64) {

@@ -13,6 +13,7 @@ mod outbox;
 mod parked;
 mod probe;
 mod rows;
+mod runs;
 mod seals;
 mod standing;
 mod tracks;

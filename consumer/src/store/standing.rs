@@ -1,7 +1,7 @@
 //! What stands already at the very offsets of a batch, where the log is being read again: an offset
 //! whose outcome stands keeps it, whatever would become of the event today.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use registry::{Cache, Timestamptz};
 use schemas::DeadLetterReason;
@@ -10,6 +10,7 @@ use seal::bucket_of;
 use super::Transaction;
 use super::probe::{Asked, Probe};
 use super::rows::Sorted;
+use super::runs::Runs;
 use crate::batch::{Batch, Part};
 use crate::decode::{Cause, Event, Refusal};
 use crate::error::Error;
@@ -54,7 +55,7 @@ impl Transaction<'_> {
             numbered.filter(|(_, event)| read_again(event))
         };
         let mut standing = Standing::default();
-        let (mut duplicates, mut gone) = (HashSet::new(), HashSet::new());
+        let (mut duplicates, mut gone) = (Runs::default(), HashSet::new());
         if asked().next().is_some() {
             let numbers = declined.len();
             standing = self.standing_where_there_are_days(asked(), numbers, cache).await?;
@@ -69,7 +70,7 @@ impl Transaction<'_> {
             }
             if standing.collisions.get(&collided).is_some_and(|stood| stood.offset == offset) {
                 sorted.collisions_standing.push(claim);
-            } else if duplicates.contains(&event.place()) {
+            } else if duplicates.hold(event.place()) {
                 sorted.duplicates_standing.push(claim);
             } else if gone.contains(&event.place()) && !settled.contains(&event.place()) {
                 // Counted as a row, which nearly all of them were.
@@ -128,15 +129,24 @@ impl Transaction<'_> {
         self.standing(asked, numbers, cache, Probe::Moments).await
     }
 
-    /// Which of these events have their duplicate at their own offset.
+    /// The runs of duplicates that stand where these events do.
     pub(super) async fn standing_duplicates<'e, 'a: 'e>(
         &self,
         events: impl Iterator<Item = &'e Event<'a>>,
-    ) -> Result<HashSet<(i32, i64)>, Error> {
-        let (partitions, offsets): (Vec<i32>, Vec<i64>) = events.map(Event::place).unzip();
-        let sql = include_str!("../sql/standing_duplicates.sql");
-        let rows = self.inner.query(sql, &[&partitions, &offsets]).await;
+    ) -> Result<Runs, Error> {
+        let mut spans: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+        for (partition, offset) in events.map(Event::place) {
+            let (first, last) = spans.entry(partition).or_insert((offset, offset));
+            (*first, *last) = (offset.min(*first), offset.max(*last));
+        }
+        if spans.is_empty() {
+            return Ok(Runs::default());
+        }
+        let partitions: Vec<i32> = spans.keys().copied().collect();
+        let (first, last): (Vec<i64>, Vec<i64>) = spans.into_values().unzip();
+        let sql = include_str!("../sql/standing_runs.sql");
+        let rows = self.inner.query(sql, &[&partitions, &first, &last]).await;
         let rows = rows.map_err(Error::postgres("looking for duplicates"))?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
     }
 }

@@ -10,7 +10,10 @@ SELECT CASE
                  WHERE occurred_at = $4 AND card_id = $5
                    AND log_partition = $2 AND log_offset = $3)
       OR EXISTS (SELECT FROM collision WHERE log_partition = $2 AND log_offset = $3)
-      OR EXISTS (SELECT FROM duplicate_event WHERE log_partition = $2 AND log_offset = $3)
+      OR EXISTS (SELECT FROM (SELECT log_offset + run AS next FROM duplicate_event
+                              WHERE log_partition = $2 AND run IS NOT NULL AND log_offset <= $3
+                              ORDER BY log_offset DESC LIMIT 1) d
+                 WHERE $3 < d.next)
       OR EXISTS (SELECT FROM parked_event WHERE log_partition = $2 AND log_offset = $3)
       OR EXISTS (SELECT FROM offset_gap
                  WHERE log_partition = $2 AND first_offset <= $3 AND $3 < end_offset)
