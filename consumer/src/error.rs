@@ -53,7 +53,8 @@ pub enum Error {
     #[error(
         "partitions {partitions:?}: consumer_offset has lost its rows, and days were dropped since \
          the log began (dropped_sum, log_base): what became of each offset can no longer be told by \
-         reading again; put these rows of consumer_offset back from a backup, then start again"
+         reading again; put these rows of consumer_offset back from a backup, with the end of the log as \
+         their applied_to (what was applied since the backup stands already), then start again"
     )]
     ProgressLost {
         /// The partitions without a row.

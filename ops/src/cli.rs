@@ -122,6 +122,8 @@ differs is opened and named:
   unread      an event that Kafka has deleted before any consumer applied it: lost, until an operator
               accepts that (gatelog offsets accept-loss)
   unresolved  a duplicate or collision that names an event which is not there
+  runs        duplicates that would not all be found if the log were read again: before that, give
+              each a run of its own (UPDATE duplicate_event SET run = 1 WHERE log_partition = ...)
   totals      running totals of consumer_offset that are not what the tables hold
   seal        a seal that says something else than the log, or than the tables where Kafka has the
               offsets no longer; the offset is the first of its 10,000

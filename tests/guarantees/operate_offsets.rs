@@ -79,11 +79,16 @@ async fn refused(world: &World, arguments: &[&str], code: i32) -> Result<String>
 async fn reset_reads_again_and_changes_no_row() -> Result<()> {
     let mut world = World::new(2).await?;
     world.open_the_hall(&CARDS).await?;
-    let places = world.log.publish(events(0, 24_000)).await?;
+    // A third of it twice: to go back there is to go back into runs of duplicates.
+    let mut places = world.log.publish(events(0, 8_000)).await?;
+    places.extend(world.log.publish(events(0, 16_000)).await?);
     let mut consumer = world.consumer()?;
     at_the_end(&world, &places).await?;
     assert!(consumer.terminate().await?.success());
     let before = everything(&world).await?;
+    let within = "SELECT count(*) FROM duplicate_event WHERE log_offset < 10000 AND log_offset + run > 10000";
+    let within: i64 = world.db.query_one(within, &[]).await?.get(0);
+    assert!(within > 0, "no run reaches over offset 10,000: this shows less than it is to");
     let seals: i64 = world.db.query_one("SELECT count(*) FROM log_seal", &[]).await?.get(0);
     assert!(seals >= 1, "no bucket is complete: this shows nothing");
 

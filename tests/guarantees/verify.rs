@@ -157,6 +157,20 @@ async fn a_duplicate_that_is_recorded_twice_is_found() -> Result<()> {
     Ok(())
 }
 
+/// As somebody may who puts back by hand what he has deleted.
+#[tokio::test]
+async fn runs_of_duplicates_that_do_not_add_up_are_found() -> Result<()> {
+    let world = applied().await?;
+    let sql = "UPDATE duplicate_event SET run = 2 \
+               WHERE (log_partition, log_offset) = \
+                     (SELECT log_partition, log_offset FROM duplicate_event WHERE run = 1 LIMIT 1)";
+    let (code, report) = after(&world, sql).await?;
+    assert_eq!((code, &report["runs_wrong"]), (1, &json!(1)), "{report:#}");
+    let (code, _) = after(&world, "UPDATE duplicate_event SET run = 1").await?;
+    assert_eq!(code, 0, "each in a run of its own is right, too");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_doubled_row_is_found_wherever_it_stands() -> Result<()> {
     let world = applied().await?;

@@ -144,8 +144,8 @@ impl Transaction<'_> {
         }
         let partitions: Vec<i32> = spans.keys().copied().collect();
         let (first, last): (Vec<i64>, Vec<i64>) = spans.into_values().unzip();
-        let sql = include_str!("../sql/standing_runs.sql");
-        let rows = self.inner.query(sql, &[&partitions, &first, &last]).await;
+        let statement = &self.statements.standing_runs;
+        let rows = self.inner.query(statement, &[&partitions, &first, &last]).await;
         let rows = rows.map_err(Error::postgres("looking for duplicates"))?;
         Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
     }

@@ -16,6 +16,7 @@ use crate::error::Error;
 pub(crate) struct Statements {
     pub(super) fence: Statement,
     pub(super) copy_rows: Statement,
+    pub(super) standing_runs: Statement,
     pub(super) copy_duplicates: Statement,
     pub(super) copy_outbox: Statement,
     seal: Statement,
@@ -39,6 +40,7 @@ impl Statements {
             Ok(Self {
                 fence: client.prepare(include_str!("../sql/fence.sql")).await?,
                 copy_rows: client.prepare(&copy).await?,
+                standing_runs: client.prepare(include_str!("../sql/standing_runs.sql")).await?,
                 copy_duplicates: client.prepare(&copy_duplicates).await?,
                 copy_outbox: client.prepare(&copy_outbox).await?,
                 seal: client.prepare("SELECT seal_batch()").await?,

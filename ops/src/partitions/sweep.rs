@@ -10,7 +10,7 @@ use crate::{Error, stored};
 /// Rows of one transaction.
 const ROWS_MAX: i64 = 10_000;
 /// Pages of one transaction: a page of 8 KiB has room for some 80 duplicates.
-const PAGES: i64 = 64;
+const PAGES: usize = 32;
 
 /// How much there is of each.
 pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<Vec<Side>, Error> {
@@ -30,26 +30,25 @@ pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<V
         .collect())
 }
 
-/// Sums duplicates up and deletes them, some pages of the table at a time: it has no order to go by.
+/// Sums duplicates up and deletes them, some pages of the table at a time: it has no order to go by. The
+/// first of a run goes last: by it the others are found, should this be killed half-way.
 pub(super) async fn duplicates(client: &mut Client, before: Date) -> Result<(), Error> {
     let before = before.to_string();
     let page = |number: i64| format!("({number},0)");
-    let mut next = 0;
-    while next < pages_of_duplicates(client).await? {
-        let (from, to) = (page(next), page(next + PAGES));
-        let transaction = client.transaction().await?;
-        let sql = include_str!("sql/take_duplicates.sql");
-        let taken = transaction.query(sql, &[&before, &from, &to]).await?;
-        if !taken.is_empty() {
-            sum_up(transaction, &taken, Kind::Duplicate).await?;
+    for is_first in [false, true] {
+        let sql = include_str!("sql/pages_of_duplicates.sql");
+        let pages: i64 = client.query_one(sql, &[]).await?.get(0);
+        for from in (0..pages).step_by(PAGES) {
+            let (from, to) = (page(from), page(from + PAGES as i64));
+            let transaction = client.transaction().await?;
+            let sql = include_str!("sql/take_duplicates.sql");
+            let taken = transaction.query(sql, &[&before, &from, &to, &is_first]).await?;
+            if !taken.is_empty() {
+                sum_up(transaction, &taken, Kind::Duplicate).await?;
+            }
         }
-        next += PAGES;
     }
     Ok(())
-}
-
-async fn pages_of_duplicates(client: &Client) -> Result<i64, Error> {
-    Ok(client.query_one(include_str!("sql/pages_of_duplicates.sql"), &[]).await?.get(0))
 }
 
 /// Sums collisions up and deletes them.

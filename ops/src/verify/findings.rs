@@ -9,9 +9,9 @@ use super::gaps::Run;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
-    /// `missing`, `doubled`, `altered`, `invented`, `unread`, `unresolved`, `totals`, `seal`, `chain`,
-    /// `dropped`, `bucket`, `event_id_reused` or `counter_reused`; `gatelog verify --help` explains
-    /// them.
+    /// `missing`, `doubled`, `altered`, `invented`, `unread`, `unresolved`, `runs`, `totals`, `seal`,
+    /// `chain`, `dropped`, `bucket`, `event_id_reused` or `counter_reused`; `gatelog verify --help`
+    /// explains them.
     pub kind: &'static str,
     /// Where in the log.
     pub partition: i32,

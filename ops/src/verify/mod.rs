@@ -112,6 +112,9 @@ pub async fn verify(settings: &Settings, options: &Options) -> Result<Report, Er
     open_buckets(&reader, &snapshot, &scope, compared.differ.clone(), &mut findings).await?;
     let unread = unread(settings, positions, &in_kafka, &mut findings).await?;
     snapshot.unresolved(&scope, options, &mut findings).await?;
+    if options.since.is_none() {
+        snapshot.runs(options, &mut findings).await?;
+    }
     if options.identities {
         snapshot.identities(options, &mut findings).await?;
     }

@@ -49,6 +49,21 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Partitions whose runs of duplicates are not as long as there are duplicates: those that stand
+    /// would not all be found, were the log read again.
+    pub(super) async fn runs(
+        &self,
+        options: &Options,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let only = partitions_only("d", &options.partitions);
+        let sql = include_str!("sql/runs_of_duplicates.sql").replace("{only}", &only);
+        for row in self.client.query(&sql, &[]).await? {
+            findings.add("runs", row.get(0), None, vec![Found::Duplicate.name()]);
+        }
+        Ok(())
+    }
+
     /// Events anywhere in the tables that claim to be one: an event_id with another card or time, and
     /// a terminal's counter with another event_id. They are named by their places, never by card.
     pub(super) async fn identities(

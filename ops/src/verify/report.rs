@@ -34,6 +34,9 @@ pub struct Report {
     pub invented: u64,
     /// Duplicates and collisions that name an event which is not where they say.
     pub unresolved: u64,
+    /// Partitions whose runs of duplicates do not add up to their duplicates; not looked at with
+    /// `--since`.
+    pub runs_wrong: u64,
     /// Partitions whose totals in `consumer_offset` are not what the tables hold.
     pub totals_wrong: u64,
     /// Seals that say something else than the log or, where Kafka has it no longer, the tables.
@@ -117,6 +120,7 @@ impl Report {
             unread: findings.count("unread"),
             invented: findings.count("invented"),
             unresolved: findings.count("unresolved"),
+            runs_wrong: findings.count("runs"),
             totals_wrong: findings.count("totals"),
             seals_wrong: findings.count("seal"),
             chain_broken: findings.count("chain"),
@@ -160,6 +164,7 @@ impl Report {
             (self.chain_broken, "breaks of the chain of seals"),
             (self.dropped_wrong, "buckets whose dropped days do not add up"),
             (self.unresolved, "duplicates or collisions of nothing"),
+            (self.runs_wrong, "partitions with wrong runs of duplicates"),
             (self.totals_wrong, "partitions with wrong totals"),
             (self.not_opened, "more buckets that differ"),
             (self.identities.unwrap_or_default(), "events that claim to be another"),

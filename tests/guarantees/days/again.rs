@@ -60,9 +60,9 @@ async fn what_stands_in_a_detached_day_keeps_its_outcome() -> Result<()> {
     done(&world, &drop).await?;
     world.verify_clean().await?;
     let said = refused(&world, &reset("start"), 2).await?;
-    assert!(said.contains("lowest that it can go back to is 20000"), "{said}");
+    assert!(said.contains("lowest that it can go back to is 30000"), "{said}");
     let stays = staying_rows(&world).await?;
-    done(&world, &reset("20000")).await?;
+    done(&world, &reset("30000")).await?;
     let _consumer = world.consumer()?;
     caught_up(&world, log.len()).await?;
     assert_eq!((staying_rows(&world).await?, world.totals().await?), (stays, before.1));
