@@ -19,6 +19,10 @@ const EVERYTHING: &str = "SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
     UNION ALL SELECT d::text FROM duplicate_event d UNION ALL SELECT l::text FROM dead_letter l
     UNION ALL SELECT i::text FROM identity_conflict i) t";
 
+async fn everything(world: &World) -> Result<String> {
+    Ok(world.db.query_one(EVERYTHING, &[]).await?.get(0))
+}
+
 #[tokio::test]
 async fn from_the_start_as_after_an_operators_mishap() -> Result<()> {
     let mut world = World::new(3).await?;
@@ -33,14 +37,14 @@ async fn from_the_start_as_after_an_operators_mishap() -> Result<()> {
     let before = world.caught_up().await?;
     assert_eq!(before, Totals { rows: 501, collisions: 1, duplicates: 1, dead: 1, gaps: 0 });
     assert!(consumer.terminate().await?.success());
-    let tables: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+    let tables = everything(&world).await?;
 
     // All that says how far the log has been read is gone.
     world.db.execute("DELETE FROM consumer_offset", &[]).await?;
     let consumer = world.consumer()?;
     let again = world.caught_up().await?;
     assert_eq!(again, before, "the same offsets became something else: {}", consumer.said());
-    let tables_again: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+    let tables_again = everything(&world).await?;
     assert_eq!(tables_again, tables, "reading the log again changed a table");
     world.each_has_one_outcome(&places).await?;
     // As a word: the topic's name is random.
@@ -90,7 +94,7 @@ async fn from_offsets_that_were_put_back_alone() -> Result<()> {
     let before = world.caught_up().await?;
     assert!(before.duplicates > 500 && before.collisions == 1, "{before:?}");
     assert!(consumer.terminate().await?.success());
-    let tables: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+    let tables = everything(&world).await?;
     let back = "BEGIN; DELETE FROM consumer_offset; INSERT INTO consumer_offset SELECT * FROM earlier; \
                 DROP TABLE earlier; COMMIT";
     world.db.batch_execute(back).await?;
@@ -98,7 +102,7 @@ async fn from_offsets_that_were_put_back_alone() -> Result<()> {
     let consumer = world.consumer()?;
     let again = world.caught_up().await?;
     assert_eq!(again, before, "the same offsets became something else: {}", consumer.said());
-    let tables_again: String = world.db.query_one(EVERYTHING, &[]).await?.get(0);
+    let tables_again = everything(&world).await?;
     assert_eq!(tables_again, tables, "reading the log again changed a table");
     world.each_has_one_outcome(&places).await?;
     world.verify_clean().await

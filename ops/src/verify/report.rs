@@ -266,6 +266,8 @@ fn left_out(snapshot: &Snapshot, scope: &Scope, options: &Options) -> Vec<String
     if let Some(floor) = scope.floor {
         not.push(format!("outcomes of those buckets that stand before {floor} (--since)"));
     }
-    not.push("the running totals, which are of all offsets (--since)".to_owned());
+    not.push(
+        "running totals and runs of duplicates, which are of all offsets (--since)".to_owned(),
+    );
     not
 }
