@@ -92,24 +92,27 @@ impl Case<'_> {
     }
 
     /// Decides, and folds what that means for the card.
+    #[inline(always)]
     pub(crate) fn judge<'e, 'a>(self, event: &'e Event<'a>, tracks: &mut Tracks) -> Judged<'e, 'a> {
         let Self { resolved, live_at, at, ahead } = self;
-        let read = Read {
+        let tracked = resolved.rules.need_track();
+        // Made where it is needed: one that is copied waits until it has been written (store
+        // forwarding), and what was written before it is far away.
+        let read = || Read {
             zone: resolved.zone,
             rules: resolved.rules,
             direction: resolved.direction.or(event.swipe.direction),
             at,
             late: live_at.is_none(),
         };
-        let tracked = read.rules.need_track();
         let verdict = access::decide(&Request {
             credential: resolved.credential,
             schedule: resolved.schedule,
             track: if tracked { tracks.of(event.card) } else { None },
-            read,
+            read: read(),
         });
         if tracked && !ahead {
-            tracks.fold(event.card, &read, &verdict);
+            tracks.fold(event.card, &read(), &verdict);
         }
         let noted = |holds, note| if holds { note } else { 0 };
         let denied_for_it = verdict.reasons.iter().any(|r| r == DenialReason::Antipassback);

@@ -4,7 +4,7 @@ use registry::{Cache, Slot};
 use schemas::{DeadLetterReason, Digest, EVENT_BYTES_MAX, Millis, Swipe, digest_of_swipe, headers};
 use uuid::Uuid;
 
-use crate::chunk::{Claim, Record, last};
+use crate::chunk::{Record, last};
 use crate::fold::{Candidate, Key, Payload, Standing, Stood};
 
 /// A swipe with its place in the log.
@@ -20,6 +20,15 @@ pub(crate) struct Event<'a> {
     pub(crate) card: Slot,
     /// The terminal, likewise.
     pub(crate) terminal: Slot,
+    /// Of offset and swipe.
+    pub(crate) digest: Digest,
+}
+
+/// A record that was read: all of an event but the numbers of its names.
+#[derive(Debug)]
+pub(crate) struct Read<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) swipe: Swipe<'a>,
     /// Of offset and swipe.
     pub(crate) digest: Digest,
 }
@@ -43,9 +52,19 @@ pub(crate) struct Refusal<'a> {
     pub(crate) cause: Cause,
 }
 
+impl<'a> Read<'a> {
+    /// With the numbers that `cache` gives its names.
+    pub(crate) fn numbered(self, cache: &mut Cache) -> Event<'a> {
+        let Self { record, swipe, digest } = self;
+        let (partition, offset) = (record.claim().partition, record.offset());
+        let (card, terminal) = (cache.card(&swipe.card_id), cache.terminal(&swipe.terminal_id));
+        Event { record, partition, offset, nth: 0, swipe, card, terminal, digest }
+    }
+}
+
 impl Event<'_> {
-    pub(crate) fn claim(&self) -> Claim {
-        self.record.claim()
+    pub(crate) fn partition(&self) -> i32 {
+        self.partition
     }
 
     pub(crate) fn offset(&self) -> i64 {
@@ -146,12 +165,8 @@ impl Window {
     }
 }
 
-/// Reads one record of a log with `partitions` partitions, and has its names numbered by `cache`.
-pub(crate) fn decode<'a>(
-    record: &'a Record,
-    partitions: i32,
-    cache: &mut Cache,
-) -> Result<Event<'a>, Cause> {
+/// Reads one record of a log with `partitions` partitions.
+pub(crate) fn decode(record: &Record, partitions: i32) -> Result<Read<'_>, Cause> {
     let value = record.value().ok_or_else(|| Cause::undecodable("the record has no value"))?;
     if value.len() > EVENT_BYTES_MAX {
         let message = format!("the value has {} bytes, may have {EVENT_BYTES_MAX}", value.len());
@@ -171,9 +186,8 @@ pub(crate) fn decode<'a>(
         let message = format!("the key belongs to partition {owed} (murmur2)");
         return Err(Cause::new(DeadLetterReason::WrongPartition, message));
     }
-    let (card, terminal) = (cache.card(&swipe.card_id), cache.terminal(&swipe.terminal_id));
     let digest = digest_of_swipe(offset, &swipe);
-    Ok(Event { record, partition, offset, nth: 0, swipe, card, terminal, digest })
+    Ok(Read { record, swipe, digest })
 }
 
 /// A value that does not say by itself what it is: the headers must, and must agree with it.
@@ -197,7 +211,7 @@ fn decode_with_headers<'a>(record: &Record, value: &'a [u8]) -> Result<Swipe<'a>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::Chunk;
+    use crate::chunk::{Chunk, Claim};
 
     const VALUE: &str = r#"{"event_id":"0195f3a2-7c1e-7b52-9d0f-2f0c3c1a9e11","card_id":"21",
         "terminal_id":"t1","occurred_at":"2026-03-01T08:00:00.000Z",
@@ -217,8 +231,7 @@ mod tests {
         let headers = [(headers::TYPE, ce_type.as_bytes()), (headers::ID, id.as_bytes())];
         chunk.push_parts(claim, 5, Some(key), value, &headers);
         let record = &chunk.records()[0];
-        let mut cache = Cache::new(std::num::NonZeroUsize::MIN);
-        decode(record, 4, &mut cache).err().map(|cause| cause.reason)
+        decode(record, 4).err().map(|cause| cause.reason)
     }
 
     #[test]

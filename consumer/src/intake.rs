@@ -7,12 +7,13 @@ use schemas::{DeadLetterReason, Millis};
 
 use crate::batch::Batch;
 use crate::chunk::Record;
-use crate::decode::{Cause, Event, Refusal, Window, decode};
+use crate::decode::{Cause, Event, Read, Refusal, Window, decode};
 use crate::error::Error;
 use crate::lanes::{Lanes, Limits, Parked, Wait};
 use crate::pipeline::Pipeline;
 use crate::progress::Told;
 use crate::store::{Store, Transaction};
+use crate::warm::{AT_ONCE, look_at};
 
 /// The records of a batch, read.
 #[derive(Default)]
@@ -47,18 +48,23 @@ impl Pipeline {
         let count = batch.records().count();
         self.cache.begin(count);
         let mut decoded = Decoded { events: Vec::with_capacity(count), ..Decoded::default() };
+        let mut read = Vec::with_capacity(AT_ONCE);
         for record in batch.records() {
-            match decode(record, self.log.topic.partitions, &mut self.cache) {
+            match decode(record, self.log.topic.partitions) {
                 Ok(event) => {
                     decoded.told.event(&event);
-                    decoded.events.push(event);
+                    read.push(event);
                 }
                 Err(cause) => {
                     decoded.told.record(record);
                     decoded.dead.push(Refusal { record, cause });
                 }
             }
+            if read.len() == AT_ONCE {
+                self.number(&mut read, &mut decoded.events);
+            }
         }
+        self.number(&mut read, &mut decoded.events);
         // More partitions would make every second record look misplaced: look before believing it.
         let misplaced =
             |refusal: &Refusal<'_>| refusal.cause.reason == DeadLetterReason::WrongPartition;
@@ -74,6 +80,12 @@ impl Pipeline {
                 decoded.events.into_iter().partition(|e| window.holds(e.swipe.occurred_at));
         }
         Ok(decoded)
+    }
+
+    /// Gives the names of some events their numbers.
+    fn number<'b>(&mut self, read: &mut Vec<Read<'b>>, events: &mut Vec<Event<'b>>) {
+        look_at(read, |read| self.cache.look_at_card_id(&read.swipe.card_id));
+        events.extend(read.drain(..).map(|read| read.numbered(&mut self.cache)));
     }
 
     /// Finds what waits in the lanes of these partitions, and reads what is tried now.
@@ -114,7 +126,7 @@ impl Waiting {
         let (mut events, mut dead) = (Vec::with_capacity(self.records.len()), Vec::new());
         for record in &self.records {
             let refuse = |cause| Refusal { record, cause };
-            match decode(record, partitions, cache) {
+            match decode(record, partitions).map(|read| read.numbered(cache)) {
                 // The day went while it waited: its consumer had stopped.
                 Ok(event) if !self.keeps(event.swipe.occurred_at) => {
                     dead.push(refuse(Cause::outside()));

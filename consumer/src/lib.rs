@@ -4,6 +4,7 @@
 //! [`run`] puts it together; `pipeline.rs` is the way of a batch; `reader.rs` is what polls Kafka.
 
 mod assignment;
+mod balance;
 mod batch;
 mod by_partition;
 mod chunk;
@@ -35,6 +36,7 @@ mod store;
 mod systemic;
 mod tracks;
 mod turns;
+mod warm;
 mod writer;
 
 pub use error::Error;

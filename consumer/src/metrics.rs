@@ -57,7 +57,8 @@ pub(crate) struct Metrics {
     pub(crate) partitions: IntGauge,
     /// Times that a writer's queue was full and its partitions were paused.
     pub(crate) pauses: IntCounter,
-    pub(crate) partitions_moved: IntCounter,
+    /// Partitions that were given to another writer, by why.
+    pub(crate) partitions_moved: IntCounterVec,
     /// Messages of the outbox that Kafka acknowledged, by kind.
     pub(crate) published: IntCounterVec,
     /// Messages of the outbox that Kafka did not take; each try counts.
@@ -152,9 +153,10 @@ impl Metrics {
                 "pauses_total",
                 "Times reading for a writer paused because its queue was full.",
             )?,
-            partitions_moved: make.counter(
+            partitions_moved: make.counters(
                 "partitions_moved_total",
-                "Partitions that went from a writer with too much to one with nothing to do.",
+                "Partitions that a writer with too much gave to one that is idle, or ahead.",
+                &["to"],
             )?,
             published: make.counters(
                 "outbox_published_total",

@@ -65,6 +65,16 @@ impl Position {
         last
     }
 
+    /// Events that were not read yet, of a partition that ends there.
+    pub(crate) fn unread(&self, end: i64) -> i64 {
+        (end - self.expected).max(i64::from(self.has_more))
+    }
+
+    /// Events that were read since `next`.
+    pub(crate) fn read_since(&self, next: i64) -> i64 {
+        (self.expected - next).max(0)
+    }
+
     /// Whether it is between two writers.
     pub(crate) fn is_moving(&self) -> bool {
         self.moves.is_some()

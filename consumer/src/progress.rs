@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use crate::batch::Part;
 use crate::by_partition::ByPartition;
 use crate::chunk::Record;
-use crate::decode::Event;
+use crate::decode::{Event, Read};
 use crate::error::Error;
 use crate::store::Share;
 
@@ -65,7 +65,7 @@ struct ToldOne {
 
 impl Told {
     /// Adds an event; a partition's come in the order of the log.
-    pub(crate) fn event(&mut self, event: &Event<'_>) {
+    pub(crate) fn event(&mut self, event: &Read<'_>) {
         self.add(event.record, event.digest, Some(event.swipe.occurred_at));
     }
 
@@ -77,7 +77,7 @@ impl Told {
 
     /// One of them may go through, to a row or beside one.
     pub(crate) fn goes_through(&mut self, event: &Event<'_>) {
-        let told = self.of(event.claim().partition);
+        let told = self.of(event.partition());
         told.occurred_at_max = told.occurred_at_max.max(event.swipe.occurred_at);
     }
 

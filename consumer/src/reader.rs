@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::assignment::{Assignment, Claiming};
+use crate::balance::{Balance, share};
 use crate::claim::Granted;
 use crate::claims::Claims;
 use crate::error::Error;
@@ -37,6 +38,7 @@ pub(crate) struct Reader {
     pub(crate) topic: String,
     pub(crate) assignment: Assignment,
     pub(crate) outlets: Outlets,
+    pub(crate) balance: Balance,
     pub(crate) claims: Arc<Claims>,
     pub(crate) reclaim_after: Duration,
     pub(crate) metrics: Metrics,
@@ -193,14 +195,14 @@ impl Reader {
         Ok(())
     }
 
-    /// Has a writer for which there is nothing take over half the partitions of one that has too much:
-    /// the writers of a backlog do not get on equally fast. Such a partition is not read until all that
-    /// its writer has of it is committed, and handed over to the outbox: two batches of one partition
-    /// at once would meet at the fence, and decisions leave in the order of the log.
+    /// Has a writer that will be done first, or is, take over from one that has too much what makes
+    /// them even. Such a partition is not read until all that its writer has of it is committed, and
+    /// handed over to the outbox: two batches of one partition at once would meet at the fence, and
+    /// decisions leave in the order of the log.
     fn even_out(&mut self) {
         for (partition, writer) in self.assignment.arrived() {
-            debug!(partition, writer, "has come to a writer that had nothing to do");
-            self.metrics.partitions_moved.inc();
+            debug!(partition, writer, "has come to a writer that would be done before its own");
+            self.balance.start_over();
             if self.claims.may_have_lanes()
                 && let Some(position) = self.assignment.position(partition)
             {
@@ -208,22 +210,45 @@ impl Reader {
                 self.claims.lanes_due_in(position.claim, Some(Duration::ZERO));
             }
         }
-        let Some(idle) = self.outlets.idle() else { return };
-        if self.assignment.positions().any(Position::is_moving) {
+        let now = Instant::now();
+        let idle = self.outlets.idle();
+        if !self.balance.is_due(now) || self.assignment.positions().any(Position::is_moving) {
             return;
         }
-        let waiting = |writer| {
-            let its_own = move |at: &&Position| at.writer == writer && at.has_more;
-            self.assignment.positions().filter(its_own).map(|at| at.claim.partition)
+        let left = self.left();
+        self.balance.look(&left, now);
+        let Some(from) = self.outlets.blocked().max_by_key(|writer| left[*writer]) else { return };
+        let goes = match idle {
+            Some(idle) => Some(("idle", (idle, left[from] / 2))),
+            None => self.balance.ahead_of(from, now).map(|goes| ("ahead", goes)),
         };
-        let busiest = self.outlets.blocked().max_by_key(|writer| waiting(*writer).count());
-        let Some(from) = busiest else { return };
-        let half: Vec<i32> = waiting(from).skip(1).step_by(2).collect();
-        for partition in half {
+        let Some((which, (to, events))) = goes else { return };
+        let its_own = |at: &&Position| at.writer == from && at.has_more;
+        let unread = self.assignment.positions().filter(its_own);
+        let unread = unread.map(|at| (at.claim.partition, self.unread(at))).collect();
+        for partition in share(unread, events) {
             let Some(position) = self.assignment.position(partition) else { continue };
-            let last = position.move_to(idle);
+            let last = position.move_to(to);
             self.outlets.pending(from).push_last(last);
+            self.metrics.partitions_moved.with_label_values(&[which]).inc();
         }
+    }
+
+    /// By writer: events of its partitions that are not committed yet.
+    fn left(&self) -> Vec<i64> {
+        let committed = self.claims.next_offsets();
+        let mut left = vec![0; self.outlets.len()];
+        for position in self.assignment.positions() {
+            let next = committed.get(&position.claim.partition);
+            let read = next.map_or(0, |next| position.read_since(*next));
+            left[position.writer] += read + self.unread(position);
+        }
+        left
+    }
+
+    fn unread(&self, position: &Position) -> i64 {
+        let end = self.inbox.end(&self.topic, position.claim.partition);
+        position.unread(end.unwrap_or_default())
     }
 
     /// What Kafka has to say besides messages; `Follow` takes down what is no error.

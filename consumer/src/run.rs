@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::assignment::Assignment;
+use crate::balance::Balance;
 use crate::claim::Claimer;
 use crate::claims::Claims;
 use crate::compensator::Compensator;
@@ -147,6 +148,7 @@ async fn work(
     let reader = Reader {
         assignment: assignment(settings, connector, kafka.clone(), log.topic.clone()),
         outlets: Outlets::new(senders),
+        balance: Balance::new(settings.batch.writers, settings.batch.rows_max),
         inbox: Inbox::new(consumer),
         taken: Vec::new(),
         consumer,

@@ -40,28 +40,22 @@ pub(crate) fn read(value: &[u8]) -> Option<Swipe<'_>> {
     rest.skip(b"\",\"")?;
     let mut direction = None;
     if rest.skip(b"direction\":\"").is_some() {
-        direction = Some(match rest.id()? {
-            "in" => Direction::In,
-            "out" => Direction::Out,
-            _ => return None,
+        direction = Some(match rest.skip(b"in\",\"") {
+            Some(()) => Direction::In,
+            None => rest.skip(b"out\",\"").map(|()| Direction::Out)?,
         });
-        rest.skip(b"\",\"")?;
     }
     rest.skip(b"mode\":\"")?;
-    let mode = match rest.id()? {
-        "online" => Mode::Online,
-        "offline" => Mode::Offline,
-        _ => return None,
+    let mode = match rest.skip(b"online\"") {
+        Some(()) => Mode::Online,
+        None => rest.skip(b"offline\"").map(|()| Mode::Offline)?,
     };
-    rest.skip(b"\"")?;
     let mut local_decision = None;
     if rest.skip(b",\"local_decision\":\"").is_some() {
-        local_decision = Some(match rest.id()? {
-            "granted" => LocalDecision::Granted,
-            "denied" => LocalDecision::Denied,
-            _ => return None,
+        local_decision = Some(match rest.skip(b"granted\"") {
+            Some(()) => LocalDecision::Granted,
+            None => rest.skip(b"denied\"").map(|()| LocalDecision::Denied)?,
         });
-        rest.skip(b"\"")?;
     }
     (rest.0 == b"}").then_some(Swipe {
         event_id,

@@ -72,7 +72,7 @@ pub(super) const DUPLICATE_COLUMNS: &str =
 pub(super) fn duplicate(out: &mut BytesMut, duplicate: &Duplicate<'_, '_>, run: Option<i32>) {
     let event = duplicate.event;
     out.put_i16(8);
-    int4(out, event.claim().partition);
+    int4(out, event.partition());
     int8(out, event.offset());
     int8(out, duplicate.first_offset);
     timestamp(out, event.swipe.occurred_at);

@@ -75,7 +75,7 @@ impl Transaction<'_> {
         everything: bool,
     ) -> Result<Standing, Error> {
         let seen = |event: &&Event<'_>| {
-            let part = batch.part(event.claim().partition);
+            let part = batch.part(event.partition());
             everything || part.is_none_or(|p| event.swipe.occurred_at <= p.before.occurred_at_max)
         };
         let probe = if everything { Probe::Keys } else { Probe::Moments };

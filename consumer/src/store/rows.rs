@@ -10,7 +10,6 @@ use schemas::Millis;
 
 use super::standing::Declined;
 use crate::batch::Batch;
-use crate::chunk::Claim;
 use crate::decide::{Judged, Liveness, resolve};
 use crate::decode::{Cause, Event, Refusal};
 use crate::fold::{Again, Fold, Standing};
@@ -18,6 +17,7 @@ use crate::lanes::{Lanes, Limits, NotYet, Wait};
 use crate::quarantine::{End, Failed, Quarantine};
 use crate::systemic::BadRow;
 use crate::tracks::Tracks;
+use crate::warm::warmed;
 
 /// What a batch writes, by table.
 #[derive(Debug, Default)]
@@ -42,10 +42,10 @@ pub(crate) struct Sorted<'e, 'a> {
     pub(crate) bad: Vec<BadRow>,
     /// Whether permissions that change before the commit could make any of it something else.
     pub(crate) open: bool,
-    /// Offsets that have their collision already; each by its claim.
-    pub(crate) collisions_standing: Vec<Claim>,
+    /// Offsets that have their collision already; each by its partition.
+    pub(crate) collisions_standing: Vec<i32>,
     /// Offsets that have their duplicate already, though they would be refused now.
-    pub(crate) duplicates_standing: Vec<Claim>,
+    pub(crate) duplicates_standing: Vec<i32>,
 }
 
 /// A second swipe of one card in one millisecond.
@@ -107,7 +107,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
             (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         let mut sorted = Self { rows, published, ..Self::default() };
         let mut declined = Vec::new();
-        for event in events {
+        for event in warmed(events, |event| known.cache.look_at_card(event.card)) {
             if lanes.holds(event.card) && sorted.stays(event, known, lanes) {
                 continue;
             }
@@ -167,7 +167,7 @@ impl<'e, 'a> Sorted<'e, 'a> {
             Again::Row => self.conflicts.extend(id_reused(event, ids)),
             Again::Collision => {
                 self.conflicts.extend(id_reused(event, ids));
-                self.collisions_standing.push(event.claim());
+                self.collisions_standing.push(event.partition());
             }
         }
     }

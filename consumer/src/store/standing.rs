@@ -49,7 +49,7 @@ impl Transaction<'_> {
         sorted: &mut Sorted<'e, 'a>,
     ) -> Result<(), Error> {
         let read_again =
-            |event: &Event<'_>| batch.part(event.claim().partition).is_some_and(Part::read_again);
+            |event: &Event<'_>| batch.part(event.partition()).is_some_and(Part::read_again);
         let asked = || {
             let numbered = (0..).zip(&declined).map(|(nth, one)| (nth, one.event));
             numbered.filter(|(_, event)| read_again(event))
@@ -63,15 +63,15 @@ impl Transaction<'_> {
             gone = self.gone_with_their_day(&declined, batch).await?;
         }
         for (nth, Declined { event, cause }) in (0..).zip(declined) {
-            let (claim, offset) = (event.claim(), event.offset());
+            let (partition, offset) = event.place();
             let collided = (event.key(), event.swipe.event_id);
             if standing.row(nth).is_some_and(|(_, row)| row.offset == offset) {
                 continue;
             }
             if standing.collisions.get(&collided).is_some_and(|stood| stood.offset == offset) {
-                sorted.collisions_standing.push(claim);
+                sorted.collisions_standing.push(partition);
             } else if duplicates.hold(event.place()) {
-                sorted.duplicates_standing.push(claim);
+                sorted.duplicates_standing.push(partition);
             } else if gone.contains(&event.place()) && !settled.contains(&event.place()) {
                 // Counted as a row, which nearly all of them were.
                 continue;

@@ -9,7 +9,6 @@ use super::days::ByDay;
 use super::rows::{Conflict, Sorted};
 use super::{encode, outbox};
 use crate::batch::Part;
-use crate::chunk::Claim;
 use crate::error::Error;
 
 /// Statements that every batch, or nearly every one, needs.
@@ -118,17 +117,17 @@ impl<'s> Transaction<'s> {
     /// Moves what the fence counted as rows to what it turned out to be.
     pub(crate) async fn correct_totals(&self, sorted: &Sorted<'_, '_>) -> Result<(), Error> {
         let mut counts: BTreeMap<i32, [i64; 4]> = BTreeMap::new();
-        let mut count = |claim: Claim, what: usize| {
-            counts.entry(claim.partition).or_default()[what] += 1;
+        let mut count = |partition: i32, what: usize| {
+            counts.entry(partition).or_default()[what] += 1;
         };
-        let collided = sorted.collisions.iter().map(|collision| collision.judged.event.claim());
+        let collided = sorted.collisions.iter().map(|collision| collision.judged.event.partition());
         let collided = collided.chain(sorted.collisions_standing.iter().copied());
-        collided.for_each(|claim| count(claim, 0));
-        let repeated = sorted.duplicates.iter().map(|duplicate| duplicate.event.claim());
+        collided.for_each(|partition| count(partition, 0));
+        let repeated = sorted.duplicates.iter().map(|duplicate| duplicate.event.partition());
         let repeated = repeated.chain(sorted.duplicates_standing.iter().copied());
-        repeated.for_each(|claim| count(claim, 1));
-        sorted.dead.iter().for_each(|refusal| count(refusal.record.claim(), 2));
-        sorted.parked.iter().for_each(|(event, _)| count(event.claim(), 3));
+        repeated.for_each(|partition| count(partition, 1));
+        sorted.dead.iter().for_each(|refusal| count(refusal.record.claim().partition, 2));
+        sorted.parked.iter().for_each(|(event, _)| count(event.partition(), 3));
         // Each of them is counted as a row from here on, and then as what it is.
         for (partition, _) in &sorted.left {
             counts.entry(*partition).or_default()[3] -= 1;

@@ -269,6 +269,23 @@ impl Cache {
         })
     }
 
+    /// Looks where a card's name would be, so that it is at hand a moment later; what it returns says
+    /// nothing.
+    pub fn look_at_card_id(&self, card_id: &str) -> usize {
+        self.cards.look_at(card_id)
+    }
+
+    /// Looks at what is known of a card, so that it is at hand a moment later; what it returns says
+    /// nothing.
+    pub fn look_at_card(&self, card: Slot) -> usize {
+        let Some(Credential { state, zones, .. }) =
+            self.cards.get(card).and_then(|spans| spans.at(AsOf::Now))
+        else {
+            return 0;
+        };
+        *state as usize ^ usize::from(zones.contains(ZoneNumber(0)))
+    }
+
     /// Forgets what was loaded: after an error nobody knows how much of it was. Numbers stay.
     pub fn forget(&mut self) {
         self.clock = None;

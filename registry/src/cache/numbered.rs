@@ -12,23 +12,29 @@ use super::Slot;
 /// up first.
 ///
 /// What every event asks for lies close together, and apart from what was loaded: a number in the
-/// table, the name in its place where it is short (23 bytes), the round. Fifty thousand cards fit a
-/// core's own cache so.
+/// table, and the name in its place where it is short (23 bytes), with the round.
 #[derive(Debug)]
 pub(super) struct Numbered<T> {
     hasher: RandomState,
     /// Found by name.
     numbers: HashTable<u32>,
-    /// By number, as are the following. An empty name is a number that stands for none now: no id is
-    /// empty.
-    names: Vec<SmolStr>,
-    /// The round it was asked for last.
-    used: Vec<u32>,
+    /// By number, as are the values.
+    names: Vec<Name>,
     /// None is not loaded.
     values: Vec<Option<T>>,
     /// Numbers that stand for no name now.
     free: Vec<u32>,
     round: u32,
+}
+
+/// Two of them to a line of memory.
+#[derive(Debug, Default)]
+#[repr(align(32))]
+struct Name {
+    /// Empty is a number that stands for none now: no id is empty.
+    name: SmolStr,
+    /// The round it was asked for last.
+    used: u32,
 }
 
 impl<T> Default for Numbered<T> {
@@ -37,7 +43,6 @@ impl<T> Default for Numbered<T> {
             hasher: RandomState::default(),
             numbers: HashTable::new(),
             names: Vec::new(),
-            used: Vec::new(),
             values: Vec::new(),
             free: Vec::new(),
             round: 0,
@@ -76,22 +81,22 @@ impl<T> Numbered<T> {
 
     pub(super) fn number(&mut self, name: &str) -> Slot {
         if let Some(slot) = self.known_number(name) {
-            self.used[slot.index()] = self.round;
+            self.names[slot.index()].used = self.round;
             return slot;
         }
         let number = match self.free.pop() {
             Some(number) => number,
             None => {
-                self.names.push(SmolStr::default());
-                self.used.push(0);
+                self.names.push(Name::default());
                 self.values.push(None);
                 (self.names.len() - 1) as u32
             }
         };
         let at = number as usize;
-        (self.names[at], self.used[at], self.values[at]) = (name.into(), self.round, None);
+        self.names[at] = Name { name: name.into(), used: self.round };
+        self.values[at] = None;
         let Self { hasher, numbers, names, .. } = self;
-        let hash = |number: &u32| hasher.hash_one(names[*number as usize].as_str());
+        let hash = |number: &u32| hasher.hash_one(names[*number as usize].name.as_str());
         numbers.insert_unique(hash(&number), number, hash);
         Slot(number)
     }
@@ -99,11 +104,21 @@ impl<T> Numbered<T> {
     /// The number of a name that has one.
     pub(super) fn known_number(&self, name: &str) -> Option<Slot> {
         let hash = self.hasher.hash_one(name);
-        self.numbers.find(hash, |number| self.names[*number as usize] == name).copied().map(Slot)
+        self.numbers
+            .find(hash, |number| self.names[*number as usize].name == name)
+            .copied()
+            .map(Slot)
+    }
+
+    /// What memory finding a name's number would need, without that.
+    pub(super) fn look_at(&self, name: &str) -> usize {
+        let hash = self.hasher.hash_one(name);
+        let found = self.numbers.find(hash, |_| true);
+        found.map_or(0, |number| self.names[*number as usize].used as usize)
     }
 
     pub(super) fn name(&self, slot: Slot) -> &str {
-        &self.names[slot.index()]
+        &self.names[slot.index()].name
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
@@ -156,11 +171,11 @@ impl<T> Numbered<T> {
 
     /// Rounds since it was asked for.
     fn age(&self, number: u32) -> u32 {
-        self.round.wrapping_sub(self.used[number as usize])
+        self.round.wrapping_sub(self.names[number as usize].used)
     }
 
     fn give_up(&mut self, number: u32) {
-        let name = std::mem::take(&mut self.names[number as usize]);
+        let name = std::mem::take(&mut self.names[number as usize].name);
         // This is a number that is free already.
         if name.is_empty() {
             return;
@@ -173,6 +188,8 @@ impl<T> Numbered<T> {
         self.free.push(number);
     }
 }
+
+const _: () = assert!(size_of::<Name>() == 32, "a name takes more than half a line");
 
 #[cfg(test)]
 mod tests {
