@@ -84,7 +84,7 @@ impl InHand {
 
 /// Records from which on a chunk takes no more: what the last partition brings, which is
 /// [`BEHIND`] at most, may go beyond.
-const RECORDS_MAX: usize = 2_048;
+pub(crate) const RECORDS_MAX: usize = 2_048;
 /// Headers that are looked at and kept: a few of ours, a few of others'. A broker takes 100,000.
 const HEADERS_MAX: usize = 64;
 /// Headers that a replay has besides: those that say so, and those that an operator's event gained.

@@ -19,6 +19,8 @@ pub(crate) struct Position {
     expected: i64,
     /// Gaps that were met once, in order.
     doubted: VecDeque<Gap>,
+    /// Where it ended for us when Kafka last said so: before what a transaction holds back.
+    pub(crate) end: i64,
     /// The next offset and the last stable one, when all there is was last found to be applied.
     pub(crate) caught_up: Option<(i64, i64)>,
     /// While looking ahead for more of them: the offset that should come next, and how many events
@@ -53,6 +55,7 @@ impl Position {
             has_more: false,
             expected,
             doubted: VecDeque::new(),
+            end: expected,
             caught_up: None,
             ahead: None,
         }
@@ -65,12 +68,12 @@ impl Position {
         last
     }
 
-    /// Events that were not read yet, of a partition that ends there.
-    pub(crate) fn unread(&self, end: i64) -> i64 {
-        (end - self.expected).max(i64::from(self.has_more))
+    /// Offsets that were not read yet, as far as is known.
+    pub(crate) fn unread(&self) -> i64 {
+        (self.end - self.expected).max(i64::from(self.has_more))
     }
 
-    /// Events that were read since `next`.
+    /// Offsets that were read from `next` on.
     pub(crate) fn read_since(&self, next: i64) -> i64 {
         (self.expected - next).max(0)
     }

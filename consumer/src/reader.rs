@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::assignment::{Assignment, Claiming};
-use crate::balance::{Balance, share};
+use crate::balance::{Balance, Load, Move};
 use crate::claim::Granted;
 use crate::claims::Claims;
 use crate::error::Error;
@@ -210,45 +210,38 @@ impl Reader {
                 self.claims.lanes_due_in(position.claim, Some(Duration::ZERO));
             }
         }
-        let now = Instant::now();
-        let idle = self.outlets.idle();
+        let (now, idle) = (Instant::now(), self.outlets.idle());
         if !self.balance.is_due(now) || self.assignment.positions().any(Position::is_moving) {
             return;
         }
-        let left = self.left();
-        self.balance.look(&left, now);
-        let Some(from) = self.outlets.blocked().max_by_key(|writer| left[*writer]) else { return };
-        let goes = match idle {
-            Some(idle) => Some(("idle", (idle, left[from] / 2))),
-            None => self.balance.ahead_of(from, now).map(|goes| ("ahead", goes)),
+        let Some(Move { from, to, partitions }) = self.balance.look(&self.loads(idle), now) else {
+            return;
         };
-        let Some((which, (to, events))) = goes else { return };
-        let its_own = |at: &&Position| at.writer == from && at.has_more;
-        let unread = self.assignment.positions().filter(its_own);
-        let unread = unread.map(|at| (at.claim.partition, self.unread(at))).collect();
-        for partition in share(unread, events) {
+        let to_whom = if idle.is_some() { "idle" } else { "ahead" };
+        for partition in partitions {
             let Some(position) = self.assignment.position(partition) else { continue };
             let last = position.move_to(to);
             self.outlets.pending(from).push_last(last);
-            self.metrics.partitions_moved.with_label_values(&[which]).inc();
+            self.metrics.partitions_moved.with_label_values(&[to_whom]).inc();
         }
     }
 
-    /// By writer: events of its partitions that are not committed yet.
-    fn left(&self) -> Vec<i64> {
+    /// What each writer has before it.
+    fn loads(&self, idle: Option<usize>) -> Vec<Load> {
         let committed = self.claims.next_offsets();
-        let mut left = vec![0; self.outlets.len()];
+        let mut loads = vec![Load::default(); self.outlets.len()];
         for position in self.assignment.positions() {
-            let next = committed.get(&position.claim.partition);
-            let read = next.map_or(0, |next| position.read_since(*next));
-            left[position.writer] += read + self.unread(position);
+            let (load, partition) = (&mut loads[position.writer], position.claim.partition);
+            let next = committed.get(&partition);
+            load.read += next.map_or(0, |next| position.read_since(*next));
+            load.unread += position.unread();
+            if position.has_more {
+                load.waiting.push((partition, position.unread()));
+            }
         }
-        left
-    }
-
-    fn unread(&self, position: &Position) -> i64 {
-        let end = self.inbox.end(&self.topic, position.claim.partition);
-        position.unread(end.unwrap_or_default())
+        self.outlets.blocked().for_each(|writer| loads[writer].is_blocked = true);
+        idle.into_iter().for_each(|writer| loads[writer].is_idle = true);
+        loads
     }
 
     /// What Kafka has to say besides messages; `Follow` takes down what is no error.
@@ -278,11 +271,11 @@ impl Reader {
         for (partition, next) in self.claims.next_offsets() {
             let Some(ends) = ends.get(&partition) else { continue };
             let mut reached = next;
-            if let Some(position) = self.assignment.position(partition)
-                && position.waits_for(next)
-            {
+            if let Some(position) = self.assignment.position(partition) {
+                position.end = ends.ls_offset;
                 let (here, empty) = (Some((next, ends.ls_offset)), ends.fetchq_cnt == 0);
-                if ends.next_offset >= ends.ls_offset && (empty || position.caught_up == here) {
+                let all_met = position.waits_for(next) && ends.next_offset >= ends.ls_offset;
+                if all_met && (empty || position.caught_up == here) {
                     position.caught_up = here;
                     reached = next.max(ends.ls_offset);
                 }
@@ -295,6 +288,7 @@ impl Reader {
     }
 
     fn start(&mut self, claiming: Claiming, granted: &[Granted]) -> Result<(), Error> {
+        self.balance.start_over();
         let mut list = TopicPartitionList::new();
         for granted in granted {
             let partition = granted.claim.partition;
@@ -334,6 +328,7 @@ impl Reader {
 
     fn revoke(&mut self, partitions: &[i32]) {
         info!(?partitions, "revoked");
+        self.balance.start_over();
         for partition in partitions {
             self.assignment.forget(*partition);
             self.assignment.no_longer_wanted(*partition);

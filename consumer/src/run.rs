@@ -15,6 +15,7 @@ use tracing::info;
 
 use crate::assignment::Assignment;
 use crate::balance::Balance;
+use crate::chunk::RECORDS_MAX;
 use crate::claim::Claimer;
 use crate::claims::Claims;
 use crate::compensator::Compensator;
@@ -148,7 +149,7 @@ async fn work(
     let reader = Reader {
         assignment: assignment(settings, connector, kafka.clone(), log.topic.clone()),
         outlets: Outlets::new(senders),
-        balance: Balance::new(settings.batch.writers, settings.batch.rows_max),
+        balance: Balance::new(settings.batch.writers, settings.batch.rows_max.max(RECORDS_MAX)),
         inbox: Inbox::new(consumer),
         taken: Vec::new(),
         consumer,

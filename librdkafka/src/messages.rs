@@ -180,19 +180,6 @@ impl Inbox {
         self.of(partition).is_some_and(|of| of.flag.raised.load(Ordering::Acquire))
     }
 
-    /// Where a partition ended when something of it was fetched last: behind its last message, of
-    /// whatever transaction. None before the first fetch.
-    pub fn end(&self, topic: &str, partition: i32) -> Option<i64> {
-        let topic = CString::new(topic).ok()?;
-        let (mut low, mut high) = (-1, -1);
-        // SAFETY: the client lives as long as the process; what is remembered is looked up.
-        let error = unsafe {
-            let (low, high) = (&raw mut low, &raw mut high);
-            c::rd_kafka_get_watermark_offsets(self.client, topic.as_ptr(), partition, low, high)
-        };
-        (failed(error).is_none() && high >= 0).then_some(high)
-    }
-
     /// Appends messages of a partition that are there, so many and 256 at most. What went wrong with
     /// it meanwhile is returned: librdkafka goes on by itself.
     pub fn take(

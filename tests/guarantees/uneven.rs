@@ -1,15 +1,18 @@
 //! Writers that have unequally much to do share it, and nothing comes out of order by that.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use schemas::partition_of;
-use support::{Process, World, eventually, live, swipe};
+use support::{Process, Proxy, World, eventually, live, swipe};
 use uuid::Uuid;
 
 const PARTITIONS: u16 = 8;
-/// A few dozen batches.
-const EVENTS: usize = 60_000;
+/// A few batches for the one, and three times as many for the other.
+const EVENTS: usize = 40_000;
+/// On each way to Postgres, so that batches take some time whatever machine this is.
+const LATENCY: Duration = Duration::from_millis(20);
 
 /// Cards of these partitions, five of each.
 fn cards_of(partitions: [i32; 4]) -> Vec<String> {
@@ -93,7 +96,11 @@ async fn a_writer_that_will_be_done_first_takes_over_before_it_is() -> Result<()
     let swipes: Vec<_> = (0..EVENTS).map(|nth| swipe(of(nth), "t-hall", nth as i64)).collect();
     let places = world.log.publish_swipes(&swipes).await?;
 
-    let mut consumer = world.consumer_with(&SMALL)?;
+    let proxy = Proxy::before_postgres(&world.postgres_address()?).await?;
+    proxy.set_latency(LATENCY);
+    let url = world.postgres_at(proxy.address());
+    let through_it = [("GATELOG_POSTGRES", url.as_str())];
+    let mut consumer = world.consumer_with(&[&SMALL[..], &through_it].concat())?;
     consumer.ready().await?;
     let totals = world.caught_up().await?;
     assert_eq!(totals.rows, EVENTS as i64, "{totals:?}");
