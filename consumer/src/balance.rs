@@ -170,8 +170,11 @@ mod tests {
         Load { is_idle: true, ..Load::default() }
     }
 
+    /// After some looks: what was seen last, when, and what was to go then.
+    type Looked = (Balance, Vec<Load>, Instant, Option<Move>);
+
     /// Looks ten times a second at writers that commit a tenth of a batch a look.
-    fn looked(looks: u32, writers: &[&[i64]]) -> (Balance, Vec<Load>, Instant, Option<Move>) {
+    fn looked(looks: u32, writers: &[&[i64]]) -> Looked {
         let started = Instant::now();
         let mut balance = Balance::new(writers.len(), BATCH as usize);
         let (mut loads, mut now, mut moved) = (Vec::new(), started, None);
@@ -250,13 +253,15 @@ mod tests {
         partitions: Vec<(i32, i64)>,
     }
 
+    /// A move under way, how much is to be committed before, and what goes.
+    type Moving = (Move, i64, Vec<(i32, i64)>);
+
     /// In how many steps they are done, and with how many moves.
     fn drained(mut writers: [Writer; 2], even: bool) -> (u32, u32) {
         const QUEUE: i64 = 57_000;
         let started = Instant::now();
         let mut balance = Balance::new(2, BATCH as usize);
-        // Who gives, and how much is to be committed before.
-        let mut moving: Option<(Move, i64, Vec<(i32, i64)>)> = None;
+        let mut moving: Option<Moving> = None;
         let (mut step, mut moves, mut idle_for) = (0, 0, [0; 2]);
         let mut progress = [0_i64; 2];
         while writers.iter().any(|w| w.in_hand + w.queued > 0 || !w.partitions.is_empty())
