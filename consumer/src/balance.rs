@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 pub(crate) struct Load {
     /// Events that were read for it and are not committed.
     pub(crate) read: i64,
-    /// Events of its partitions that were not read yet, as far as is known.
+    /// Offsets of its partitions that were not read yet, as far as is known.
     pub(crate) unread: i64,
     /// Those by partition, of which there is more at this moment.
     pub(crate) waiting: Vec<(i32, i64)>,
+    /// Whether Kafka has not said of all its partitions where they end.
+    pub(crate) is_unknown: bool,
     /// Whether its queue is full.
     pub(crate) is_blocked: bool,
     /// Whether it has had nothing to do for a while.
@@ -45,20 +47,24 @@ struct Left {
     events: i64,
     /// The mean of late: batches come in leaps.
     mean: f64,
-    /// When there were fewer than before, last.
+    /// How often there were fewer than at the look before.
+    commits: u32,
+    /// When, last.
     got_on: Option<Instant>,
 }
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Over how long the mean is taken, a few batches; before, nothing is known.
+/// Over how long the mean is taken at least, and what must have passed before it is one.
 const MEAN_OF: Duration = Duration::from_millis(700);
+/// Commits that a mean is taken over, and that must have been seen before it is one.
+const COMMITS: u32 = 2;
 /// A writer whose last commit is longer ago is not known to get on: it may hang.
-const GETS_ON_WITHIN: Duration = Duration::from_secs(2);
+const GETS_ON_WITHIN: Duration = Duration::from_secs(5);
 
 impl Balance {
-    /// Of so many writers, whose batches hold so many events at most: they are apart by as much at
-    /// any moment, and their means by half of it.
+    /// Of so many writers, whose batches hold so many events at most: by as much they are apart at any
+    /// moment, and half of it their means may be.
     pub(crate) fn new(writers: usize, batch_max: usize) -> Self {
         let writers = vec![Left::default(); writers];
         Self { writers, apart_min: batch_max as f64 / 2.0, started: None, looked: None }
@@ -76,13 +82,16 @@ impl Balance {
 
     /// Takes note of what is before each writer, and says what is to go from one to another.
     pub(crate) fn look(&mut self, loads: &[Load], now: Instant) -> Option<Move> {
+        if loads.iter().any(|load| load.is_unknown) {
+            self.start_over();
+        }
         self.note(loads, now);
         // Whoever has most gives first; it may have nothing that can be parted.
         let mut givers: Vec<usize> = (0..loads.len()).filter(|at| loads[*at].is_blocked).collect();
-        givers.sort_by_key(|at| -loads[*at].left());
+        givers.sort_by_key(|at| (!self.gets_on(*at, now), -loads[*at].left()));
         givers.into_iter().find_map(|from| {
             let (to, events) = match loads.iter().position(|load| load.is_idle) {
-                Some(idle) => (idle, surplus(&loads[from], loads[from].left(), 0)),
+                Some(to) => (to, surplus(&loads[from], loads[from].left(), loads[to].left())),
                 None => self.ahead_of(from, loads, now)?,
             };
             let partitions = share(loads[from].waiting.clone(), events);
@@ -91,40 +100,50 @@ impl Balance {
     }
 
     fn note(&mut self, loads: &[Load], now: Instant) {
-        let started = *self.started.get_or_insert(now);
         let since = self.looked.replace(now).map(|looked| now.duration_since(looked));
-        // Of all looks at first, and later of the last ones.
-        let of = now.duration_since(started).min(MEAN_OF).as_secs_f64();
+        let (Some(since), Some(started)) = (since, self.started) else {
+            self.started = Some(now);
+            self.writers = loads.iter().map(Left::of).collect();
+            return;
+        };
         for (writer, load) in self.writers.iter_mut().zip(loads) {
-            let Some(since) = since else {
-                *writer = Left { events: load.left(), mean: load.left() as f64, got_on: None };
-                continue;
-            };
             if load.left() < writer.events {
-                writer.got_on = Some(now);
+                (writer.commits, writer.got_on) = (writer.commits + 1, Some(now));
             }
             writer.events = load.left();
-            let weight = (since.as_secs_f64() / of).min(1.0);
+            // Of all looks at first, and later of the last ones.
+            let passed = now.duration_since(started);
+            let commits = passed * COMMITS / writer.commits.max(1);
+            let of = (passed + since).min(commits.max(MEAN_OF)).as_secs_f64();
+            let weight = (since.as_secs_f64() / of).min(0.5);
             writer.mean += weight * (load.left() as f64 - writer.mean);
         }
     }
 
     /// The writer that will be done before `from`, where that is worth a move, and how many events it
-    /// should take over. One that is not at a backlog itself is left alone: its swipes are of this
+    /// should take over. One that is not at a backlog itself is left alone: its swipes may be of this
     /// moment.
     fn ahead_of(&self, from: usize, loads: &[Load], now: Instant) -> Option<(usize, i64)> {
-        if now.duration_since(self.started?) < MEAN_OF {
+        if now.duration_since(self.started?) < MEAN_OF || !self.gets_on(from, now) {
             return None;
         }
-        let gets_on = |at: usize| {
-            let got_on = self.writers[at].got_on;
-            loads[at].is_blocked && got_on.is_some_and(|at| now.duration_since(at) < GETS_ON_WITHIN)
-        };
-        let others = (0..loads.len()).filter(|at| *at != from && gets_on(from) && gets_on(*at));
+        let may_take = |at: &usize| *at != from && loads[*at].is_blocked && self.gets_on(*at, now);
         let mean = |at: usize| self.writers[at].mean;
+        let others = (0..loads.len()).filter(may_take);
         let to = others.min_by(|a, b| mean(*a).total_cmp(&mean(*b)))?;
         let events = surplus(&loads[from], mean(from) as i64, mean(to) as i64);
         (mean(from) - mean(to) >= self.apart_min).then_some((to, events))
+    }
+
+    fn gets_on(&self, writer: usize, now: Instant) -> bool {
+        let Left { commits, got_on, .. } = self.writers[writer];
+        commits >= COMMITS && got_on.is_some_and(|at| now.duration_since(at) < GETS_ON_WITHIN)
+    }
+}
+
+impl Left {
+    fn of(load: &Load) -> Self {
+        Self { events: load.left(), mean: load.left() as f64, ..Self::default() }
     }
 }
 
@@ -163,7 +182,7 @@ mod tests {
     fn load(read: i64, waiting: &[i64]) -> Load {
         let waiting: Vec<(i32, i64)> = (0..).zip(waiting.iter().copied()).collect();
         let unread = waiting.iter().map(|(_, unread)| unread).sum();
-        Load { read, unread, waiting, is_blocked: true, is_idle: false }
+        Load { read, unread, waiting, is_blocked: true, ..Load::default() }
     }
 
     fn idle() -> Load {
@@ -207,6 +226,20 @@ mod tests {
         assert!(looked(known + 1, &writers).3.is_some());
         balance.start_over();
         assert_eq!(balance.look(&loads, now + LOOK_EVERY), None);
+        // Nor before it is known where partitions end.
+        let (mut balance, mut loads, now, _) = looked(known, &writers);
+        loads[0].is_unknown = true;
+        assert_eq!(balance.look(&loads, now + LOOK_EVERY), None);
+    }
+
+    #[test]
+    fn who_got_on_and_then_hangs_is_left_alone() {
+        let (mut balance, loads, now, _) = looked(20, &[&[100_000; 6], &[100_000; 6]]);
+        let more = [loads[0].clone(), load(loads[1].read, &[100_000; 12])];
+        let seen_at = |ago| now + GETS_ON_WITHIN + LOOK_EVERY - ago;
+        assert_eq!(balance.look(&more, seen_at(Duration::ZERO)), None);
+        let (mut balance, ..) = looked(20, &[&[100_000; 6], &[100_000; 6]]);
+        assert!(balance.look(&more, seen_at(2 * LOOK_EVERY)).is_some());
     }
 
     #[test]
@@ -292,6 +325,7 @@ mod tests {
             }
             if let Some((there, _, partitions)) = moving.take_if(|(_, before, _)| *before <= 0) {
                 writers[there.to].partitions.extend(partitions);
+                idle_for[there.to] = 0;
                 balance.start_over();
             }
             let now = started + Duration::from_millis(10) * step;
@@ -304,6 +338,7 @@ mod tests {
                     read: in_hand + queued,
                     unread: partitions.iter().map(|(_, unread)| unread).sum(),
                     waiting: partitions.clone(),
+                    is_unknown: false,
                     is_blocked: *queued == QUEUE,
                     is_idle: idle_for[at] > 10,
                 }
@@ -323,13 +358,13 @@ mod tests {
     }
 
     proptest! {
-        /// With moves a backlog is done no later than without, but for a batch of chance; where one
-        /// writer has far more, much earlier.
+        /// With moves a backlog is done no later than without, but for a batch of chance.
         #[test]
         fn moves_are_worth_it(
-            paces in prop::array::uniform2(900_i64..1_200),
+            pace in 100_i64..1_200, percent in 80_i64..125,
             unread in prop::array::uniform2(prop::collection::vec(1_i64..60_000, 1..24))
         ) {
+            let paces = [pace, pace * percent / 100];
             let writers = || [0, 1].map(|at| {
                 let partitions = (100 * at as i32..).zip(unread[at].iter().copied()).collect();
                 Writer { pace: paces[at], in_hand: 0, queued: 0, partitions }

@@ -150,6 +150,11 @@ impl Chunk {
         self.lasts.push(last);
     }
 
+    /// Whether it has the last of a partition that another writer waits for.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.lasts.is_empty()
+    }
+
     /// Is now a writer's.
     pub(crate) fn handed_over(&mut self, in_hand: InHand) {
         self.in_hand = Some(in_hand);

@@ -85,6 +85,11 @@ impl Outlets {
         self.outlets.iter().position(is_idle)
     }
 
+    /// A partition has come to a writer: there will be something for it.
+    pub(crate) fn is_given(&mut self, writer: usize) {
+        self.outlets[writer].idle_since = None;
+    }
+
     /// The writers that take nothing now.
     pub(crate) fn blocked(&self) -> impl Iterator<Item = usize> {
         let blocked = self.outlets.iter().enumerate().filter(|(_, outlet)| outlet.paused);

@@ -20,7 +20,7 @@ pub(crate) struct Position {
     /// Gaps that were met once, in order.
     doubted: VecDeque<Gap>,
     /// Where it ended for us when Kafka last said so: before what a transaction holds back.
-    pub(crate) end: i64,
+    pub(crate) end: Option<i64>,
     /// The next offset and the last stable one, when all there is was last found to be applied.
     pub(crate) caught_up: Option<(i64, i64)>,
     /// While looking ahead for more of them: the offset that should come next, and how many events
@@ -55,7 +55,7 @@ impl Position {
             has_more: false,
             expected,
             doubted: VecDeque::new(),
-            end: expected,
+            end: None,
             caught_up: None,
             ahead: None,
         }
@@ -70,7 +70,7 @@ impl Position {
 
     /// Offsets that were not read yet, as far as is known.
     pub(crate) fn unread(&self) -> i64 {
-        (self.end - self.expected).max(i64::from(self.has_more))
+        self.end.map_or(0, |end| end - self.expected).max(i64::from(self.has_more))
     }
 
     /// Offsets that were read from `next` on.

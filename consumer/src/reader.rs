@@ -177,6 +177,7 @@ impl Reader {
         if !due.is_empty() {
             warn!(partitions = ?due, "claims were lost, but the group assigns them here; claiming again");
             due.iter().for_each(|partition| self.assignment.forget(*partition));
+            self.balance.start_over();
             self.assignment.claim(due, Claiming::Again);
         }
         while let Some((claiming, granted)) = self.assignment.granted()? {
@@ -202,6 +203,7 @@ impl Reader {
     fn even_out(&mut self) {
         for (partition, writer) in self.assignment.arrived() {
             debug!(partition, writer, "has come to a writer that would be done before its own");
+            self.outlets.is_given(writer);
             self.balance.start_over();
             if self.claims.may_have_lanes()
                 && let Some(position) = self.assignment.position(partition)
@@ -235,6 +237,7 @@ impl Reader {
             let next = committed.get(&partition);
             load.read += next.map_or(0, |next| position.read_since(*next));
             load.unread += position.unread();
+            load.is_unknown |= position.end.is_none();
             if position.has_more {
                 load.waiting.push((partition, position.unread()));
             }
@@ -272,7 +275,7 @@ impl Reader {
             let Some(ends) = ends.get(&partition) else { continue };
             let mut reached = next;
             if let Some(position) = self.assignment.position(partition) {
-                position.end = ends.ls_offset;
+                position.end = (ends.ls_offset >= 0).then_some(ends.ls_offset);
                 let (here, empty) = (Some((next, ends.ls_offset)), ends.fetchq_cnt == 0);
                 let all_met = position.waits_for(next) && ends.next_offset >= ends.ls_offset;
                 if all_met && (empty || position.caught_up == here) {
@@ -294,6 +297,7 @@ impl Reader {
             let partition = granted.claim.partition;
             let writer = self.assignment.deal(partition, self.outlets.len());
             self.assignment.start(*granted, writer);
+            self.outlets.is_given(writer);
             self.claims.hold(granted.claim, granted.progress, granted.has_lanes);
             let next_offset = granted.progress.open.next_offset;
             debug!(partition, next_offset, "claimed");

@@ -80,7 +80,9 @@ impl Writer {
         };
         let (mut rows, mut bytes) = (first.len(), first.bytes_len());
         let mut chunks = vec![first];
-        while rows < rows_max && bytes < limits.bytes_max {
+        // Another writer waits for what goes with a partition's last.
+        let awaited = |chunks: &[Chunk]| chunks.last().is_some_and(Chunk::is_awaited);
+        while rows < rows_max && bytes < limits.bytes_max && !awaited(&chunks) {
             let Ok(chunk) = self.chunks.try_recv() else {
                 break;
             };

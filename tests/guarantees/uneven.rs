@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 const PARTITIONS: u16 = 8;
 /// A few batches for the one, and three times as many for the other.
-const EVENTS: usize = 40_000;
+const EVENTS: usize = 80_000;
 /// On each way to Postgres, so that batches take some time whatever machine this is.
 const LATENCY: Duration = Duration::from_millis(20);
 
