@@ -61,7 +61,7 @@ async fn a_writer_with_nothing_to_do_takes_over_partitions() -> Result<()> {
     .await?;
     world.db.batch_execute("COMMIT").await?;
     eventually("partitions go to the other writer", async || {
-        Ok((moved(&mut consumer, "idle").await? >= 2.0).then_some(()))
+        Ok((moved(&mut consumer, "idle").await? >= 1.0).then_some(()))
     })
     .await?;
 
