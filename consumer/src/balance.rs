@@ -154,7 +154,8 @@ impl Load {
 }
 
 /// How many events go from a writer to another, for which so many are left, so that both are done
-/// together, if they get on equally fast from here on. The other one cannot begin with them before all is committed that was read for the first.
+/// together, if they get on equally fast from here on. The other one cannot begin with them before
+/// all is committed that was read for the first.
 fn surplus(giver: &Load, left: i64, left_to_taker: i64) -> i64 {
     (left - left_to_taker.max(giver.read)) / 2
 }

@@ -92,6 +92,7 @@ impl Case<'_> {
     }
 
     /// Decides, and folds what that means for the card.
+    // A decision that is returned through memory waits there before it goes among the rows.
     #[inline(always)]
     pub(crate) fn judge<'e, 'a>(self, event: &'e Event<'a>, tracks: &mut Tracks) -> Judged<'e, 'a> {
         let Self { resolved, live_at, at, ahead } = self;

@@ -202,7 +202,7 @@ impl Reader {
     /// decisions leave in the order of the log.
     fn even_out(&mut self) {
         for (partition, writer) in self.assignment.arrived() {
-            debug!(partition, writer, "has come to a writer that would be done before its own");
+            debug!(partition, writer, "has come to another writer");
             self.outlets.is_given(writer);
             self.balance.start_over();
             if self.claims.may_have_lanes()
@@ -234,12 +234,12 @@ impl Reader {
         let mut loads = vec![Load::default(); self.outlets.len()];
         for position in self.assignment.positions() {
             let (load, partition) = (&mut loads[position.writer], position.claim.partition);
-            let next = committed.get(&partition);
+            let (next, unread) = (committed.get(&partition), position.unread());
             load.read += next.map_or(0, |next| position.read_since(*next));
-            load.unread += position.unread();
+            load.unread += unread;
             load.is_unknown |= position.end.is_none();
             if position.has_more {
-                load.waiting.push((partition, position.unread()));
+                load.waiting.push((partition, unread));
             }
         }
         self.outlets.blocked().for_each(|writer| loads[writer].is_blocked = true);

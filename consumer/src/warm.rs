@@ -1,8 +1,8 @@
 //! Items whose memory lies far apart, looked at some at a time before each is worked on.
 //!
 //! A batch of fifty thousand events and what is known of their cards is larger than a core's own
-//! cache. One that is worked on after the other, each waits for its memory (70 ns); a loop that does
-//! nothing but look waits for a dozen at once.
+//! cache. One that is worked on after the other, each waits for its memory; a loop that does
+//! nothing but look waits for several at once.
 
 use std::hint::black_box;
 use std::slice::Iter;
