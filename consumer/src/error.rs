@@ -25,6 +25,12 @@ pub enum Error {
     /// Dead letters could not be replayed.
     #[error(transparent)]
     DeadLetters(#[from] dead_letters::Error),
+    /// The terminals' ledger could not be kept.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A round of what is done now and then took longer than it may.
+    #[error("a round took longer than {0} ms")]
+    RoundTimeout(u64),
     /// Kafka refused, in a way that waiting does not mend.
     #[error("{doing}: {source}")]
     Kafka {

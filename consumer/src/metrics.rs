@@ -49,6 +49,10 @@ pub(crate) struct Metrics {
     pub(crate) letters_given_up: IntGauge,
     /// Dead letters that will be replayed when what is wrong has healed.
     pub(crate) letters_waiting: IntGauge,
+    /// Events that claim what another has claimed, by kind.
+    identity_conflicts: IntCounterVec,
+    /// Events whose counters are not in the terminals' ledger yet.
+    pub(crate) ledger_waiting: IntGauge,
     /// Writers that have stopped trying for a while: a server is away.
     pub(crate) breakers_open: IntGauge,
     /// Claims that were found to be lost.
@@ -143,6 +147,15 @@ impl Metrics {
                 "dead_letters_waiting",
                 "Dead letters that will be replayed when what is wrong has healed.",
             )?,
+            identity_conflicts: make.counters(
+                "identity_conflicts_total",
+                "Events that claim what another has claimed, by kind: a sender is at fault.",
+                &["kind"],
+            )?,
+            ledger_waiting: make.gauge(
+                "ledger_waiting_events",
+                "Events of all consumers whose counters are not in the terminals' ledger yet.",
+            )?,
             breakers_open: make.gauge(
                 "breakers_open",
                 "Writers that have stopped trying for a while: a server is away.",
@@ -204,6 +217,13 @@ impl Metrics {
         }
     }
 
+    /// Counts events that claim what another has claimed.
+    pub(crate) fn conflicts(&self, kind: &str, count: u64) {
+        if count > 0 {
+            self.identity_conflicts.with_label_values(&[kind]).inc_by(count);
+        }
+    }
+
     /// Counts a committed transaction: what was sorted, and what was refused before.
     pub(crate) fn applied(&self, sorted: &Sorted<'_, '_>, refused: &[Refusal<'_>]) {
         for refusal in sorted.dead.iter().chain(refused) {
@@ -220,6 +240,7 @@ impl Metrics {
                 self.events.with_label_values(&[outcome]).inc_by(count as u64);
             }
         }
+        sorted.conflicts.iter().for_each(|conflict| self.conflicts(conflict.kind, 1));
         let collided = sorted.collisions.iter().map(|collision| &collision.judged);
         let mut primary = [0_u64; DenialReason::ALL.len() + 1];
         let seconds = self.publish_to_row_seconds.local();

@@ -322,6 +322,7 @@ impl Pipeline {
         step("card-states", transaction.save_tracks(tracks, cache)).await?;
         let settlements = undecided.replays.settle(sorted, undecided.refused, undecided.settled);
         step("letters", transaction.settle(&settlements, &self.member)).await?;
+        step("ledger", transaction.insert_delta(&sorted.counters, cache)).await?;
         step("totals", transaction.correct_totals(sorted)).await
     }
 

@@ -20,12 +20,14 @@ use crate::claim::Claimer;
 use crate::claims::Claims;
 use crate::compensator::Compensator;
 use crate::error::Error;
+use crate::folder::Folder;
 use crate::follow::Follow;
 use crate::metrics::Metrics;
 use crate::outbox::{self, Outbox};
 use crate::outlet::Outlets;
 use crate::pipeline::Pipeline;
 use crate::reader::Reader;
+use crate::rounds::Rounds;
 use crate::settings::{Group, Protocol, Settings};
 use crate::start::{self, AskKafka, Identity, Surroundings};
 use crate::store::Connector;
@@ -136,14 +138,8 @@ async fn work(
         stop.clone(),
     );
     writers.spawn(worker?.run());
-    let compensator = Compensator {
-        settings: settings.clone(),
-        connector: connector.clone(),
-        metrics: metrics.clone(),
-        stop: stop.clone(),
-    };
     // Not among the writers: nobody waits for it.
-    let compensator = tokio::spawn(compensator.run());
+    let beside = beside(settings, &connector, metrics, &stop);
     consumer.subscribe(&[&topic]).map_err(Error::kafka("joining the group"))?;
     let (reader_stop, reader_stop_seen) = watch::channel(false);
     let reader = Reader {
@@ -169,9 +165,42 @@ async fn work(
     };
     let reader = spawn_reader(reader)?;
     let outcome = finish(reader, writers, &reader_stop, &writers_done, stop).await;
-    // Its rounds are whole or not at all.
-    compensator.abort();
+    // Rounds are whole or not at all.
+    drop(beside);
     outcome
+}
+
+/// What is done now and then beside the batches, until the set is dropped.
+fn beside(
+    settings: &Arc<Settings>,
+    connector: &Arc<Connector>,
+    metrics: &Metrics,
+    stop: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut beside = JoinSet::new();
+    let rounds = |interval_ms, timeout_ms, failing| Rounds {
+        interval_ms,
+        timeout_ms,
+        failing,
+        stop: stop.clone(),
+    };
+    let Settings { compensation, ledger, batch, .. } = &**settings;
+    let compensating =
+        rounds(compensation.interval_ms, batch.timeout_ms, "no dead letters compensated");
+    beside.spawn(compensating.run(Compensator {
+        settings: settings.clone(),
+        connector: connector.clone(),
+        metrics: metrics.clone(),
+    }));
+    // A round has some statements.
+    let folding =
+        rounds(ledger.interval_ms, 2 * ledger.timeout_ms, "the terminals' ledger stands still");
+    beside.spawn(folding.run(Folder {
+        settings: settings.clone(),
+        connector: connector.clone(),
+        metrics: metrics.clone(),
+    }));
+    beside
 }
 
 fn assignment(

@@ -31,6 +31,8 @@ pub struct Settings {
     pub lanes: Limits,
     /// How dead letters heal by themselves.
     pub compensation: Compensation,
+    /// How what terminals' counters gave is kept.
+    pub ledger: Ledger,
     /// How decisions are published.
     pub outbox: Outbox,
     /// How to wait when a server is away.
@@ -136,6 +138,20 @@ pub struct Compensation {
     pub backoff: Backoff,
 }
 
+/// How what terminals' counters gave is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ledger {
+    /// How often what batches have left for it is taken in, in ms; and rounds fill a fifth of the time
+    /// at most.
+    pub interval_ms: u64,
+    /// Events whose counters one round takes in.
+    pub events_max: u32,
+    /// How long one statement of a round may take, in ms: where counters were used again, days are
+    /// looked through.
+    pub timeout_ms: u64,
+}
+
 /// How decisions are published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -216,6 +232,17 @@ impl Default for Compensation {
             lease_ms: u64::try_from(round.lease.as_millis()).unwrap_or(u64::MAX),
             tries_max: round.tries_max,
             backoff: round.backoff,
+        }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        let round = ledger::Round::default();
+        Self {
+            interval_ms: 10_000,
+            events_max: round.events_max,
+            timeout_ms: u64::try_from(round.timeout.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }
@@ -301,6 +328,10 @@ impl settings::Settings for Settings {
         within("compensation.tries_max", *tries_max, 0, 1_000)?;
         within("compensation.backoff.base_ms", backoff.base_ms, 1, 3_600_000)?;
         within("compensation.backoff.cap_ms", backoff.cap_ms, backoff.base_ms, 86_400_000)?;
+        let Ledger { interval_ms, events_max, timeout_ms } = &self.ledger;
+        within("ledger.interval_ms", *interval_ms, 100, 3_600_000)?;
+        within("ledger.events_max", *events_max, 1, 10_000_000)?;
+        within("ledger.timeout_ms", *timeout_ms, 1_000, 3_600_000)?;
         if self.decision.cached_cards_max < 2 * batch.rows_max {
             let problem = "must be twice batch.rows_max at least: a batch must fit";
             return Err(Error::value("decision.cached_cards_max", problem));
@@ -349,6 +380,7 @@ mod tests {
             ("TOPIC__DLQ", "gatelog.decisions.v1", "topic.dlq"),
             ("LANES__OPEN_MS_MAX", "5000", "lanes.open_ms_max"),
             ("DECISION__COMMAND_TTL_MS", "0", "decision.command_ttl_ms"),
+            ("LEDGER__EVENTS_MAX", "0", "ledger.events_max"),
             ("OUTBOX__WAITING_MAX", "0", "outbox.waiting_max"),
             ("RETRY__CAP_MS", "1", "retry.cap_ms"),
         ] {

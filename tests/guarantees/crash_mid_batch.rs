@@ -5,13 +5,14 @@ use std::os::unix::process::ExitStatusExt;
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
+use schemas::Swipe;
 use support::{Event, Process, Totals, World, live, swipe};
 use tokio::runtime;
 use tokio::task::spawn_blocking;
 
 /// Every step of a claim, of a batch and of publishing (`consumer/src/claim.rs`, `pipeline.rs`,
 /// `outbox/worker.rs`), in order.
-const STEPS: [&str; 27] = [
+const STEPS: [&str; 28] = [
     "register",
     "claim",
     "decode",
@@ -33,6 +34,7 @@ const STEPS: [&str; 27] = [
     "parked",
     "card-states",
     "letters",
+    "ledger",
     "totals",
     "outbox",
     "clock",
@@ -41,22 +43,27 @@ const STEPS: [&str; 27] = [
     "published",
 ];
 /// Live for as long as this takes.
-const LIVE: [(&str, &str); 2] = [
+const LIVE: [(&str, &str); 3] = [
+    ("GATELOG_CONSUMER_LEDGER__INTERVAL_MS", "300"),
     ("GATELOG_CONSUMER_DECISION__LIVE_WINDOW_MS", "3600000"),
     ("GATELOG_CONSUMER_DECISION__COMMAND_TTL_MS", "60000"),
 ];
 /// Worlds at a time: each has two consumers, one of which waits for the other's session to run out.
 const AT_ONCE: usize = 5;
 
-/// One of everything: rows, some of them live, a collision, a duplicate, a conflict, dead letters; from
+/// One of everything: rows, some of them live, a collision, a duplicate, conflicts, dead letters; from
 /// this ms on.
 fn events(from: i64) -> Vec<Event> {
-    let mut events: Vec<Event> = (0..100)
-        .map(|i| Event::from(&swipe(["c1", "c2", "c3"][i % 3], "t-hall", from + i as i64)))
-        .collect();
+    let counted = |i: i64| Swipe {
+        terminal_epoch: Some(1),
+        // The last ten have numbers of the first ten.
+        terminal_seq: Some((from + i % 90) as u64),
+        ..swipe(["c1", "c2", "c3"][i as usize % 3], "t-hall", from + i)
+    };
+    let mut events: Vec<Event> = (0..100).map(|i| Event::from(&counted(i))).collect();
     events.push(Event::from(&swipe("c1", "t-hall-2", from)));
-    events.push(Event::from(&swipe("c1", "t-hall", from)));
-    let mut altered = swipe("c2", "t-hall", from + 1);
+    events.push(Event::from(&counted(0)));
+    let mut altered = counted(1);
     altered.direction = Some(schemas::Direction::In);
     events.push(Event::from(&altered));
     events.push(Event::from(&swipe("c1", "t-nowhere", from + 1_000)));
@@ -107,6 +114,8 @@ async fn settled(world: &World, places: &[(i32, i64)], sets: i64) -> Result<()> 
     world.each_has_one_outcome(places).await?;
     ensure!(world.disordered().await? == 0, "rows of a card out of the order of the log");
     world.decisions_are_whole().await?;
+    let shared = world.ledger_is_whole().await?;
+    ensure!(shared == sets * 20, "{shared} events share a counter, expected {}", sets * 20);
     world.verify_clean().await
 }
 

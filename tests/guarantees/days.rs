@@ -28,16 +28,21 @@ async fn applied(
     a_day: i64,
 ) -> Result<BTreeMap<(i32, i64), Swipe<'static>>> {
     world.open_the_hall(&CARDS).await?;
+    let counted = |card, i: i64| Swipe {
+        terminal_epoch: Some(0),
+        terminal_seq: Some(i as u64),
+        ..swipe(card, "t-hall", i / a_day * DAY_MS + i % a_day)
+    };
     let mut swipes = Vec::new();
     for i in 0..days * a_day {
         let (card, at) = (CARDS[(i % 3) as usize], i / a_day * DAY_MS + i % a_day);
-        swipes.push(swipe(card, "t-hall", at));
+        swipes.push(counted(card, i));
         match i % 300 {
             7 => swipes.push(swipe(card, "t-hall-2", at)),
-            11 => swipes.push(swipe(card, "t-hall", at)),
+            11 => swipes.push(counted(card, i)),
             // The same identity that says something else: recorded as a conflict.
             13 => {
-                swipes.push(Swipe { direction: Some(Direction::In), ..swipe(card, "t-hall", at) });
+                swipes.push(Swipe { direction: Some(Direction::In), ..counted(card, i) });
             }
             17 => swipes.push(swipe(card, "t-nowhere", at)),
             _ => {}
@@ -46,7 +51,7 @@ async fn applied(
     // A third of all once more, one behind the other: runs that reach over days, and so many that they
     // are given up in more than one transaction.
     let again = (0..days * a_day).step_by(3).filter(|i| i % 300 != 0);
-    swipes.extend(again.map(|i| swipe(CARDS[0], "t-hall", i / a_day * DAY_MS + i % a_day)));
+    swipes.extend(again.map(|i| counted(CARDS[0], i)));
     apply(world, swipes).await
 }
 
@@ -56,8 +61,9 @@ async fn apply(
     swipes: Vec<Swipe<'static>>,
 ) -> Result<BTreeMap<(i32, i64), Swipe<'static>>> {
     let places = world.log.publish_swipes(&swipes).await?;
-    let mut consumer = world.consumer()?;
+    let mut consumer = world.consumer_with(&[("GATELOG_CONSUMER_LEDGER__INTERVAL_MS", "200")])?;
     caught_up(world, places.len()).await?;
+    world.ledger_is_whole().await?;
     assert!(consumer.terminate().await?.success());
     world.verify_clean().await?;
     Ok(places.into_iter().zip(swipes).collect())
@@ -208,6 +214,7 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
         ("collision", "occurred_at < '2016-06-03Z'"),
         ("duplicate_event", "occurred_at < '2016-06-03Z'"),
         ("user_access_history", "until <= '2016-06-03Z'"),
+        ("terminal_ledger", "day < '2016-06-03'"),
         ("shared_history", "until <= '2016-06-03Z'"),
         ("pg_class", "relname IN ('access_log_20160601', 'access_log_20160602')"),
         (
@@ -221,6 +228,7 @@ async fn what_is_dropped_stays_as_sums() -> Result<()> {
     assert_eq!(count(&world, "user_access_history WHERE until = 'infinity'").await?, 3);
     assert_eq!(count(&world, "shared_history WHERE key = 'shed'").await?, 1);
     assert_eq!(count(&world, "card_state WHERE card_id = 'c9'").await?, 0, "gone from everywhere");
+    assert!(count(&world, "terminal_ledger").await? > 0, "days that are kept");
     assert_eq!(count(&world, "card_state").await?, 2, "one is inside, one has moved since");
     assert_eq!(
         count(&world, "permission_change").await?,

@@ -7,6 +7,7 @@ mod changes_gone;
 mod claim_taken;
 mod collisions;
 mod commands_expire;
+mod counters;
 mod crash;
 mod crash_mid_batch;
 mod cut_connections;

@@ -19,7 +19,7 @@ const EVERYTHING: &str = "SELECT md5(string_agg(line, ',' ORDER BY line)) FROM (
     UNION ALL SELECT d::text FROM duplicate_event d UNION ALL SELECT l::text FROM dead_letter l
     UNION ALL SELECT i::text FROM identity_conflict i) t";
 
-async fn everything(world: &World) -> Result<String> {
+pub(crate) async fn everything(world: &World) -> Result<String> {
     Ok(world.db.query_one(EVERYTHING, &[]).await?.get(0))
 }
 

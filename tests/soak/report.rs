@@ -63,6 +63,8 @@ pub(crate) struct Report {
     pub(crate) changes: u64,
     /// Commands of operators that replayed or discarded dead letters.
     pub(crate) commands: u64,
+    /// Rows and collisions that share their terminal's number with another, each named as such.
+    pub(crate) share_counter: i64,
     /// What `gatelog verify --json` says.
     pub(crate) verify: Value,
     /// Offsets passed by each consumer's slot.
@@ -97,6 +99,7 @@ impl Report {
             "poison": self.letters.poison,
             "healed": self.letters.healed,
             "failed_again": self.letters.merged,
+            "share_counter": self.share_counter,
             "permission_changes": self.changes,
             "verify": if self.verified() { "ok" } else { "differs" },
             "takeover_ms_max": self.tally.takeover_max.as_millis(),
@@ -130,9 +133,10 @@ impl Report {
         let Letters { poison, lost, healed, unhealed, merged, .. } = &self.letters;
         text += &format!(
             "  {poison} records of poison, {} without their dead letter; {healed} letters healed, \
-             {unhealed} not; {merged} replays failed again\n  {} changes of permissions, {} commands \
-             of operators\n",
+             {unhealed} not; {merged} replays failed again\n  {} share their number of a terminal's \
+             counter, each named\n  {} changes of permissions, {} commands of operators\n",
             lost.len(),
+            self.share_counter,
             self.changes,
             self.commands
         );
@@ -196,6 +200,7 @@ impl Report {
             (self.letters.poison as u64, "record of poison was published"),
             (self.letters.healed as u64, "dead letter has healed"),
             (self.letters.merged as u64, "replay has failed again"),
+            (self.share_counter as u64, "number of a terminal's counter came twice"),
             (self.changes, "permission was changed"),
             (self.commands, "dead letter was replayed or discarded"),
         ] {

@@ -187,6 +187,8 @@ async fn account(
         ..findings
     };
     let letters = audit_letters(&client, &ledger.poisons()).await.context("reading letters")?;
+    let share_counter =
+        stage.fleet.world.ledger_is_whole().await.context("the terminals' ledger")?;
     let (_, verify) = stage.fleet.world.verify().await?;
     let recognised = stage.fleet.said(folder, "a commit whose reply was lost had landed")?;
     let sight = stage.watch.now();
@@ -210,6 +212,7 @@ async fn account(
         letters,
         changes: stage.troubles.counts.changes.load(Ordering::Relaxed),
         commands: stage.troubles.counts.commands.load(Ordering::Relaxed),
+        share_counter,
         verify,
         advanced,
         recognised,

@@ -1,5 +1,6 @@
 //! The swipes of one card, and how they are sent.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
@@ -12,6 +13,11 @@ use uuid::Uuid;
 
 /// How long a terminal waits for an answer before it sends the swipe again.
 const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+
+/// Of so many swipes one has the number of the next one.
+const STANDS_STILL: u32 = 25;
+/// What the terminals count by.
+static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// One swipe.
 #[derive(Debug, Clone)]
@@ -35,9 +41,13 @@ impl Swipe {
 
     fn new(card: &str, terminal: &str, at: Millis, mode: &str, random: &mut StdRng) -> Self {
         let event_id = uuid::Builder::from_random_bytes(random.random()).into_uuid();
+        // One counter for all terminals, so theirs have gaps; and now and then it stands still.
+        let step = u64::from(!random.random_ratio(1, STANDS_STILL));
+        let seq = COUNTER.fetch_add(step, Ordering::Relaxed);
         let body = json!({
             "event_id": event_id, "card_id": card, "terminal_id": terminal,
             "occurred_at": at.to_string(), "mode": mode, "direction": "in",
+            "terminal_epoch": 1, "terminal_seq": seq,
         });
         Self { event_id, body, read_at: Instant::now() }
     }

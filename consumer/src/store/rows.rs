@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use ledger::Delta;
 use registry::{Cache, Clock};
 use schemas::Millis;
 
@@ -28,6 +29,8 @@ pub(crate) struct Sorted<'e, 'a> {
     pub(crate) published: Vec<Millis>,
     pub(crate) duplicates: Vec<Duplicate<'e, 'a>>,
     pub(crate) conflicts: Vec<Conflict>,
+    /// The counters of rows and collisions.
+    pub(crate) counters: Delta,
     /// Events that are given up.
     pub(crate) dead: Vec<Refusal<'a>>,
     /// Events that come to wait in their card's lane.
@@ -140,6 +143,9 @@ impl<'e, 'a> Sorted<'e, 'a> {
             sorted.conflicts.extend(id_reused(event, &mut ids));
             let judged = case.judge(event, tracks);
             sorted.published.extend(event.record.published_at());
+            if let Some(counter) = event.swipe.counter() {
+                sorted.counters.add(event.terminal, counter, event.swipe.occurred_at);
+            }
             match collides {
                 None => sorted.rows.push(judged),
                 Some(row_offset) => sorted.collisions.push(Collision { judged, row_offset }),

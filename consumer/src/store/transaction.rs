@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ledger::Delta;
+use registry::Cache;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -18,6 +20,7 @@ pub(crate) struct Statements {
     pub(super) standing_runs: Statement,
     pub(super) copy_duplicates: Statement,
     pub(super) copy_outbox: Statement,
+    insert_delta: Statement,
     seal: Statement,
     pub(super) are_days: Statement,
     pub(super) probes: ByDay,
@@ -42,6 +45,7 @@ impl Statements {
                 standing_runs: client.prepare(include_str!("../sql/standing_runs.sql")).await?,
                 copy_duplicates: client.prepare(&copy_duplicates).await?,
                 copy_outbox: client.prepare(&copy_outbox).await?,
+                insert_delta: client.prepare(ledger::INSERT).await?,
                 seal: client.prepare("SELECT seal_batch()").await?,
                 are_days: client.prepare(include_str!("../sql/are_days.sql")).await?,
                 probes: ByDay::default(),
@@ -111,6 +115,18 @@ impl<'s> Transaction<'s> {
             .execute(include_str!("../sql/insert_conflicts.sql"), &parameters)
             .await
             .map_err(Error::postgres("writing identity_conflict"))?;
+        Ok(())
+    }
+
+    /// Leaves what this batch says of the terminals' counters, for the ledger.
+    pub(crate) async fn insert_delta(&self, delta: &Delta, cache: &Cache) -> Result<(), Error> {
+        if delta.is_empty() {
+            return Ok(());
+        }
+        let columns = delta.columns(|terminal| cache.terminal_id(terminal));
+        let written =
+            self.inner.execute(&self.statements.insert_delta, &columns.parameters()).await;
+        written.map_err(Error::postgres("writing ledger_delta"))?;
         Ok(())
     }
 

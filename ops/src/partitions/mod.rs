@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! oldest day moves ─▶ days: detached, concurrently ─▶ duplicates and collisions: summed, deleted
-//!   ─▶ each day: summed and dropped in one ─▶ permissions of that age: deleted
+//!   ─▶ each day: summed and dropped in one ─▶ permissions and counters of that age: deleted
 //!   ─▶ seals that nothing stands behind: folded into the base
 //! ```
 //!
@@ -108,6 +108,7 @@ pub async fn drop(
         sweep::duplicates(&mut client, plan.before).await?;
         sweep::collisions(&mut client, plan.before).await?;
         sweep::permissions(&client, plan.before).await?;
+        sweep::ledger(&client, plan.before).await?;
         report.seals_folded = fold::fold(&mut client).await?;
     }
     print(&report, &report.render(), json)

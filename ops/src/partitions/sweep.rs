@@ -22,6 +22,7 @@ pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<V
         "shared_history",
         "permission_change",
         "card_state",
+        "terminal_ledger",
     ];
     Ok(tables
         .into_iter()
@@ -76,6 +77,14 @@ pub(super) async fn permissions(client: &Client, before: Date) -> Result<(), Err
     ] {
         while client.execute(sql, &[&before, &ROWS_MAX]).await? > 0 {}
     }
+    Ok(())
+}
+
+/// Deletes what terminals' counters gave on those days. What a consumer takes in at this moment is
+/// deleted with the next days.
+pub(super) async fn ledger(client: &Client, before: Date) -> Result<(), Error> {
+    let sql = include_str!("sql/delete_ledger.sql");
+    while client.execute(sql, &[&before.to_string(), &ROWS_MAX]).await? > 0 {}
     Ok(())
 }
 

@@ -238,9 +238,9 @@ const MATRIX: &str = "
     gatelog_reader:
     gatelog_writer: access_log ra, card_state raw, collision ra, consumer_offset raw, \
         dead_letter raw, dead_letter_action ra, dropped_sum r, duplicate_event ra, \
-        identity_conflict ra, log_base r, log_seal ra, log_topic ra, offset_gap ra, outbox rawd, \
+        identity_conflict ra, ledger_delta rad, log_base r, log_seal ra, log_topic ra, offset_gap ra, outbox rawd, \
         parked_event rawd, permission_change r, permission_clock r, refinery_schema_history r, \
-        retention r, shared_history r, terminal r, user_access_history r";
+        retention r, shared_history r, terminal r, terminal_ledger raw, user_access_history r";
 
 #[tokio::test]
 async fn nobody_has_a_right_that_is_not_listed() {

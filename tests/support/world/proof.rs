@@ -94,6 +94,27 @@ impl World {
         }
     }
 
+    /// Waits until the terminals' ledger has what batches left for it, and requires that it says what
+    /// rows and collisions say; how many of those share their counter with another.
+    ///
+    /// # Errors
+    /// It does not, or conflicts do not name those that do.
+    pub async fn ledger_is_whole(&self) -> Result<i64> {
+        let row = eventually("all counters are in the terminals' ledger", async || {
+            let row = self.db.query_one(include_str!("ledger.sql"), &[]).await?;
+            Ok((row.get::<_, i64>(0) == 0).then_some(row))
+        });
+        let row = row.await?;
+        let (differ, not_named, shared): (i64, i64, i64) = (row.get(1), row.get(2), row.get(3));
+        if differ + not_named > 0 {
+            bail!(
+                "{differ} entries of terminal_ledger are not what the rows say, and of {shared} \
+                 events that share their counter {not_named} are named wrongly"
+            );
+        }
+        Ok(shared)
+    }
+
     /// Rows that were committed before a row of the same card that stands earlier in the log.
     ///
     /// # Errors

@@ -1,0 +1,50 @@
+//! The folder: takes what batches have left of terminals' counters into their ledger. Every consumer
+//! has one; no two of them ever work at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{Folded, Reused, fold};
+use tracing::warn;
+
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::rounds::Round;
+use crate::settings::{Ledger, Settings};
+use crate::store::Connector;
+
+/// Keeps the terminals' ledger.
+pub(crate) struct Folder {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) metrics: Metrics,
+}
+
+/// Terminals that a warning names.
+const NAMED_MAX: usize = 5;
+
+impl Round for Folder {
+    async fn round(&mut self) -> Result<bool, Error> {
+        let Ledger { events_max, timeout_ms, .. } = self.settings.ledger;
+        let round = ledger::Round { events_max, timeout: Duration::from_millis(timeout_ms) };
+        let mut client = self.connector.connect().await?;
+        let Folded { events, reused, waiting } = fold(&mut client, &round).await?;
+        self.metrics.ledger_waiting.set(waiting);
+        let found: i64 = reused.iter().map(|Reused { events, .. }| events).sum();
+        self.metrics.conflicts("counter_reused", found as u64);
+        if found > 0 {
+            let mut terminals: Vec<_> = reused.into_iter().map(|one| one.terminal_id).collect();
+            terminals.sort_unstable();
+            terminals.dedup();
+            let count = terminals.len();
+            terminals.truncate(NAMED_MAX);
+            warn!(
+                events = found,
+                terminals = count,
+                first = ?terminals,
+                "terminals gave numbers of their counters twice; see identity_conflict"
+            );
+        }
+        Ok(events > 0 && waiting >= i64::from(events_max))
+    }
+}
