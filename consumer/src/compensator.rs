@@ -21,7 +21,7 @@ pub(crate) struct Compensator {
 }
 
 impl Round for Compensator {
-    async fn round(&mut self) -> Result<bool, Error> {
+    async fn round(&mut self) -> Result<Option<Duration>, Error> {
         let Compensation { limit, lease_ms, tries_max, backoff, .. } = self.settings.compensation;
         let actor = format!("compensator {}", self.connector.member());
         let lease = Duration::from_millis(lease_ms);
@@ -35,6 +35,6 @@ impl Round for Compensator {
         if !replayed.is_empty() {
             info!(letters = replayed.len(), "what was wrong has healed; replaying them");
         }
-        Ok(false)
+        Ok(None)
     }
 }

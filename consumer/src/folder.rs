@@ -2,7 +2,7 @@
 //! has one; no two of them ever work at once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ledger::{Folded, Reused, fold};
 use tracing::warn;
@@ -24,11 +24,13 @@ pub(crate) struct Folder {
 const NAMED_MAX: usize = 5;
 
 impl Round for Folder {
-    async fn round(&mut self) -> Result<bool, Error> {
+    async fn round(&mut self) -> Result<Option<Duration>, Error> {
         let Ledger { events_max, timeout_ms, .. } = self.settings.ledger;
-        let round = ledger::Round { events_max, timeout: Duration::from_millis(timeout_ms) };
+        let timeout = Duration::from_millis(timeout_ms);
+        let round = ledger::Round { events_max, timeout, ..ledger::Round::default() };
+        let began = Instant::now();
         let mut client = self.connector.connect().await?;
-        let Folded { events, reused, waiting } = fold(&mut client, &round).await?;
+        let Folded { reused, is_full, waiting, .. } = fold(&mut client, &round).await?;
         self.metrics.ledger_waiting.set(waiting);
         let found: i64 = reused.iter().map(|Reused { events, .. }| events).sum();
         self.metrics.conflicts("counter_reused", found as u64);
@@ -45,6 +47,7 @@ impl Round for Folder {
                 "terminals gave numbers of their counters twice; see identity_conflict"
             );
         }
-        Ok(events > 0 && waiting >= i64::from(events_max))
+        // As long as nobody folds now.
+        Ok(is_full.then(|| began.elapsed() * round.rest))
     }
 }

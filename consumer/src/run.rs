@@ -194,7 +194,7 @@ fn beside(
     }));
     // A round has some statements.
     let folding =
-        rounds(ledger.interval_ms, 2 * ledger.timeout_ms, "the terminals' ledger stands still");
+        rounds(ledger.interval_ms, 10 * ledger.timeout_ms, "the terminals' ledger stands still");
     beside.spawn(folding.run(Folder {
         settings: settings.clone(),
         connector: connector.clone(),

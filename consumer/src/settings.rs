@@ -142,8 +142,8 @@ pub struct Compensation {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ledger {
-    /// How often what batches have left for it is taken in, in ms; and rounds fill a fifth of the time
-    /// at most.
+    /// How often what batches have left for it is taken in, in ms; rounds of all consumers together
+    /// fill a fifth of the time at most.
     pub interval_ms: u64,
     /// Events whose counters one round takes in.
     pub events_max: u32,

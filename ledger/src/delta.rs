@@ -5,6 +5,8 @@ use registry::{Slot, Timestamptz};
 use schemas::{Millis, TerminalCounter};
 use tokio_postgres::types::ToSql;
 
+use crate::numbers;
+
 /// Adds one [`Delta`]: its parameters are [`Columns::parameters`].
 pub const INSERT: &str = include_str!("sql/insert_delta.sql");
 
@@ -14,35 +16,36 @@ pub struct Delta {
     groups: HashMap<(Slot, u32, i32), Group, RandomState>,
 }
 
-/// Those of one terminal, epoch and day.
+/// The counters of one terminal, epoch and day.
 #[derive(Debug)]
-struct Group {
-    from: Millis,
-    to: Millis,
-    seqs: Vec<i64>,
+pub(crate) struct Group {
+    /// When the first of the events was.
+    pub(crate) from: Millis,
+    /// When the last was.
+    pub(crate) to: Millis,
+    /// A number an event.
+    pub(crate) seqs: Vec<i64>,
 }
 
 /// A delta as it is written: a group's numbers lie behind those of the group before.
 #[derive(Debug, Default)]
 pub struct Columns<'n> {
+    events: i64,
     terminal_ids: Vec<&'n str>,
     epochs: Vec<i32>,
     from: Vec<Timestamptz>,
     to: Vec<Timestamptz>,
     ends: Vec<i32>,
-    seqs: Vec<i64>,
+    seqs: Vec<u8>,
 }
 
 impl Delta {
     /// Adds what an event that occurred at that moment says of its terminal's counter.
     pub fn add(&mut self, terminal: Slot, counter: TerminalCounter, at: Millis) {
         let key = (terminal, counter.epoch, at.unix_day());
-        let new = || Group { from: at, to: at, seqs: Vec::new() };
-        let group = self.groups.entry(key).or_insert_with(new);
-        group.from = group.from.min(at);
-        group.to = group.to.max(at);
+        let group = self.groups.entry(key).or_insert_with(|| Group::at(at));
         // A checked event has no more.
-        group.seqs.push(i64::try_from(counter.seq).unwrap_or(i64::MAX));
+        group.add(at, i64::try_from(counter.seq).unwrap_or(i64::MAX));
     }
 
     /// Whether no event had a counter.
@@ -53,22 +56,66 @@ impl Delta {
     /// What is written, with the terminals by their names.
     pub fn columns<'n>(&self, name: impl Fn(Slot) -> &'n str) -> Columns<'n> {
         let mut columns = Columns::default();
+        let mut seqs = Vec::new();
         for ((terminal, epoch, _), group) in &self.groups {
-            columns.terminal_ids.push(name(*terminal));
-            columns.epochs.push(i32::try_from(*epoch).unwrap_or(i32::MAX));
-            columns.from.push(Timestamptz(group.from));
-            columns.to.push(Timestamptz(group.to));
-            columns.seqs.extend(&group.seqs);
-            // A batch holds a million events at most.
-            columns.ends.push(columns.seqs.len() as i32);
+            seqs.clone_from(&group.seqs);
+            seqs.sort_unstable();
+            let epoch = i32::try_from(*epoch).unwrap_or(i32::MAX);
+            columns.push(name(*terminal), epoch, (group.from, group.to), &seqs);
         }
         columns
     }
 }
 
-impl Columns<'_> {
+impl Group {
+    pub(crate) fn at(at: Millis) -> Self {
+        Self { from: at, to: at, seqs: Vec::new() }
+    }
+
+    fn add(&mut self, at: Millis, seq: i64) {
+        self.reach(at, at);
+        self.seqs.push(seq);
+    }
+
+    pub(crate) fn reach(&mut self, from: Millis, to: Millis) {
+        self.from = self.from.min(from);
+        self.to = self.to.max(to);
+    }
+}
+
+impl<'n> Columns<'n> {
+    /// Adds a group: when its events were, and their numbers in order.
+    pub(crate) fn push(
+        &mut self,
+        terminal_id: &'n str,
+        epoch: i32,
+        (from, to): (Millis, Millis),
+        seqs: &[i64],
+    ) {
+        self.events += seqs.len() as i64;
+        self.terminal_ids.push(terminal_id);
+        self.epochs.push(epoch);
+        self.from.push(Timestamptz(from));
+        self.to.push(Timestamptz(to));
+        numbers::encode(seqs, &mut self.seqs);
+        // A batch holds a million events at most, of ten bytes each.
+        self.ends.push(self.seqs.len() as i32);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// For [`INSERT`].
-    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 6] {
-        [&self.terminal_ids, &self.epochs, &self.from, &self.to, &self.ends, &self.seqs]
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 7] {
+        [
+            &self.events,
+            &self.terminal_ids,
+            &self.epochs,
+            &self.from,
+            &self.to,
+            &self.ends,
+            &self.seqs,
+        ]
     }
 }

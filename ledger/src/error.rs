@@ -1,11 +1,16 @@
 use thiserror::Error;
 
-/// A step was not made.
+/// A round was not made.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// Postgres' own. The source may quote a row, and with it a card: mind it in logs.
+    /// Postgres' own. The source may quote a row: mind it in logs.
     #[error("terminal_ledger{}", State(.0))]
     Postgres(#[from] tokio_postgres::Error),
+    /// Not as a consumer writes them: somebody else has.
+    #[error(
+        "row {0} of ledger_delta is not what a consumer writes; nothing is folded while it is there"
+    )]
+    Unreadable(i64),
 }
 
 /// Says the SQLSTATE, or else what went wrong on the way.

@@ -1,25 +1,32 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use registry::Timestamptz;
-use schemas::Millis;
 use tokio_postgres::{Client, Row, Transaction};
 
-use crate::{Error, Seen};
+use crate::conflict::Wanted;
+use crate::delta::{Columns, Group, INSERT};
+use crate::seen::Seen;
+use crate::{Error, numbers};
 
 /// How a round of folding goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round {
     /// Events whose deltas one round takes, but for those of the last one.
     pub events_max: u32,
-    /// How long each of its statements may take: where counters were used again, a round looks
-    /// through days of rows for their events.
+    /// Times that a round looks through a day for numbers that came before; what is left then, is left
+    /// to the next one. At least one.
+    pub lookups_max: u32,
+    /// How many times as long as a round took none is made, by nobody.
+    pub rest: u32,
+    /// How long each of its statements may take.
     pub timeout: Duration,
 }
 
 impl Default for Round {
     fn default() -> Self {
-        Self { events_max: 500_000, timeout: Duration::from_secs(600) }
+        let timeout = Duration::from_secs(120);
+        Self { events_max: 500_000, lookups_max: 8, rest: 4, timeout }
     }
 }
 
@@ -30,6 +37,8 @@ pub struct Folded {
     pub events: usize,
     /// Terminals of which a number was found to be two swipes'.
     pub reused: Vec<Reused>,
+    /// Whether it took as much as it may, so that there may be more.
+    pub is_full: bool,
     /// Events whose deltas wait still.
     pub waiting: i64,
 }
@@ -39,46 +48,36 @@ pub struct Folded {
 pub struct Reused {
     /// The terminal.
     pub terminal_id: String,
-    /// How many events were found whose number another has, too.
+    /// How many of its events were found to have a number that another has.
     pub events: i64,
 }
 
-/// Key of the lock under which deltas are folded: whoever compares a delta with the ledger must have
-/// those before it in there.
-const LOCK: i64 = 7_310_306_041;
-/// Bytes of a day's ranges from which on no more are added: some 45,000 of them. A door that lets one
-/// in each second makes 86,400 numbers a day, which are one range; a counter that jumps about makes one
-/// of each. What is not added is counted still, and found by `gatelog verify --identities`.
-const SEEN_BYTES_MAX: i32 = 1_000_000;
+/// Deltas of one round, at most.
+const DELTAS_MAX: i64 = 10_000;
+/// Numbers of one row of the ledger: so it stays small, however many gaps there are.
+const BLOCK: i64 = 1_000;
 
-/// The counters of one terminal, epoch and day that a round takes in.
+/// By terminal and epoch.
+type Groups = BTreeMap<(String, i32), Group>;
+
+/// The numbers of one terminal, epoch and day that go into one row.
 #[derive(Debug)]
-struct Group {
-    terminal_id: String,
-    epoch: i32,
-    from: Millis,
-    to: Millis,
-    seqs: Vec<i64>,
-}
-
-/// Numbers that another event has on one and the same day.
-#[derive(Debug, Default)]
-struct Wanted<'g> {
-    terminal_ids: Vec<&'g str>,
-    epochs: Vec<i32>,
-    seqs: Vec<i64>,
-    /// When those events were that are new.
-    span: Option<(Millis, Millis)>,
+struct Entry<'g> {
+    counter: (&'g str, i32),
+    group: &'g Group,
+    block: i64,
+    /// In order; one an event.
+    seqs: &'g [i64],
 }
 
 /// One round: takes deltas into the ledger, and writes a conflict for each event of theirs whose number
-/// another event has. In one transaction; nothing is done while another round is under way.
+/// another event has. In one transaction; nothing is done while another round is under way or rests.
 ///
 /// # Errors
 /// Postgres' own; then nothing was done.
 pub async fn fold(client: &mut Client, round: &Round) -> Result<Folded, Error> {
     let transaction = client.transaction().await?;
-    // Whatever suits a session's other work: days are looked through here, and arrays are long.
+    // Whatever suits a session's other work: days are looked through here, for long arrays.
     let settings = format!(
         "SET LOCAL statement_timeout = {}; \
          SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on; \
@@ -88,16 +87,13 @@ pub async fn fold(client: &mut Client, round: &Round) -> Result<Folded, Error> {
     );
     transaction.batch_execute(&settings).await?;
     let mut folded = Folded::default();
-    let lock = "SELECT pg_try_advisory_xact_lock($1)";
-    if transaction.query_one(lock, &[&LOCK]).await?.get(0) {
-        let oldest_day = "SELECT oldest_day - date 'epoch' FROM retention";
-        let oldest_day: i32 = transaction.query_one(oldest_day, &[]).await?.get(0);
-        let take = include_str!("sql/take_deltas.sql");
-        let taken = transaction.query(take, &[&i64::from(round.events_max)]).await?;
-        for (day, mut groups) in by_day(&taken)?.split_off(&oldest_day) {
-            folded.events += groups.iter().map(|group| group.seqs.len()).sum::<usize>();
-            take_in(&transaction, day, &mut groups, &mut folded.reused).await?;
-        }
+    // Whoever compares a delta with the ledger must have those before it in there.
+    let turn = "SELECT FROM ledger_fold WHERE next_at <= now() FOR UPDATE SKIP LOCKED";
+    if transaction.query_opt(turn, &[]).await?.is_some() {
+        folded = fold_all(&transaction, round).await?;
+        let rest = "UPDATE ledger_fold \
+                    SET next_at = clock_timestamp() + $1 * (clock_timestamp() - now())";
+        transaction.execute(rest, &[&f64::from(round.rest)]).await?;
     }
     let waiting = "SELECT coalesce(sum(events), 0)::bigint FROM ledger_delta";
     folded.waiting = transaction.query_one(waiting, &[]).await?.get(0);
@@ -105,100 +101,185 @@ pub async fn fold(client: &mut Client, round: &Round) -> Result<Folded, Error> {
     Ok(folded)
 }
 
-/// Sorts deltas by days, and each day's by terminal and epoch.
-fn by_day(deltas: &[Row]) -> Result<BTreeMap<i32, Vec<Group>>, Error> {
-    let mut days: BTreeMap<i32, BTreeMap<(&str, i32), Group>> = BTreeMap::new();
-    for delta in deltas {
-        let (terminal_ids, epochs): (Vec<&str>, Vec<i32>) =
-            (delta.try_get("terminal_ids")?, delta.try_get("terminal_epochs")?);
-        let (from, to): (Vec<Timestamptz>, Vec<Timestamptz>) =
-            (delta.try_get("occurred_from")?, delta.try_get("occurred_to")?);
-        let (ends, seqs): (Vec<i32>, Vec<i64>) = (delta.try_get("ends")?, delta.try_get("seqs")?);
-        let mut start = 0;
-        for ((((terminal_id, epoch), Timestamptz(from)), Timestamptz(to)), end) in
-            terminal_ids.into_iter().zip(epochs).zip(from).zip(to).zip(ends)
-        {
-            let end = usize::try_from(end).unwrap_or_default();
-            let new =
-                || Group { terminal_id: terminal_id.to_owned(), epoch, from, to, seqs: Vec::new() };
-            let day = days.entry(from.unix_day()).or_default();
-            let group = day.entry((terminal_id, epoch)).or_insert_with(new);
-            group.from = group.from.min(from);
-            group.to = group.to.max(to);
-            group.seqs.extend(seqs.get(start..end).unwrap_or_default());
-            start = end;
-        }
+async fn fold_all(transaction: &Transaction<'_>, round: &Round) -> Result<Folded, Error> {
+    let oldest_day = "SELECT oldest_day - date 'epoch' FROM retention";
+    let oldest_day: i32 = transaction.query_one(oldest_day, &[]).await?.get(0);
+    let take = include_str!("sql/take_deltas.sql");
+    let taken = transaction.query(take, &[&i64::from(round.events_max), &DELTAS_MAX]).await?;
+    let mut days: BTreeMap<i32, Groups> = BTreeMap::new();
+    let mut events = 0;
+    for delta in &taken {
+        events += read(delta, &mut days)?;
     }
-    Ok(days.into_iter().map(|(day, groups)| (day, groups.into_values().collect())).collect())
+    let is_full = taken.len() as i64 == DELTAS_MAX || events >= round.events_max as usize;
+    let mut folded = Folded { is_full, ..Folded::default() };
+    let mut lookups = (round.lookups_max as usize).max(1);
+    let mut left = Columns::default();
+    days.values_mut().flat_map(Groups::values_mut).for_each(|group| group.seqs.sort());
+    // What days that are gone gave, nobody asks for.
+    for (day, groups) in days.range(oldest_day..) {
+        let entries = entries(groups);
+        let put_off = match lookups {
+            0 => entries.iter().map(|entry| Seen::of(entry.seqs.iter().copied())).collect(),
+            _ => name(transaction, *day, oldest_day, &entries, &mut lookups, &mut folded).await?,
+        };
+        folded.events += write(transaction, *day, &entries, &put_off, &mut left).await?;
+    }
+    if !left.is_empty() {
+        transaction.execute(INSERT, &left.parameters()).await?;
+    }
+    Ok(folded)
 }
 
-/// Takes in what deltas say of a day.
-async fn take_in(
+/// Sorts a delta by day, terminal and epoch; how many events it is of.
+fn read(delta: &Row, days: &mut BTreeMap<i32, Groups>) -> Result<usize, Error> {
+    let unreadable = || Error::Unreadable(delta.get("id"));
+    let (terminal_ids, epochs): (Vec<&str>, Vec<i32>) =
+        (delta.try_get("terminal_ids")?, delta.try_get("terminal_epochs")?);
+    let (from, to): (Vec<Timestamptz>, Vec<Timestamptz>) =
+        (delta.try_get("occurred_from")?, delta.try_get("occurred_to")?);
+    let (ends, seqs): (Vec<i32>, &[u8]) = (delta.try_get("ends")?, delta.try_get("seqs")?);
+    let (mut start, mut events) = (0, 0);
+    let counters = terminal_ids.into_iter().zip(epochs);
+    for ((counter, (Timestamptz(from), Timestamptz(to))), end) in
+        counters.zip(from.into_iter().zip(to)).zip(ends)
+    {
+        let end = usize::try_from(end).map_err(|_| unreadable())?;
+        let encoded = seqs.get(start..end).ok_or_else(unreadable)?;
+        let groups = days.entry(from.unix_day()).or_default();
+        let group =
+            groups.entry((counter.0.to_owned(), counter.1)).or_insert_with(|| Group::at(from));
+        group.reach(from, to);
+        let before = group.seqs.len();
+        numbers::decode(encoded, &mut group.seqs).ok_or_else(unreadable)?;
+        events += group.seqs.len() - before;
+        start = end;
+    }
+    Ok(events)
+}
+
+fn entries(groups: &Groups) -> Vec<Entry<'_>> {
+    let mut entries = Vec::new();
+    for ((terminal_id, epoch), group) in groups {
+        for seqs in group.seqs.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
+            let block = seqs[0] / BLOCK;
+            entries.push(Entry { counter: (terminal_id, *epoch), group, block, seqs });
+        }
+    }
+    entries
+}
+
+/// Names the events of a day whose number another event has. Of each entry, the numbers of which that
+/// is not known yet: they must not be in the ledger before it is.
+async fn name(
     transaction: &Transaction<'_>,
     day: i32,
-    groups: &mut [Group],
-    reused: &mut Vec<Reused>,
-) -> Result<(), Error> {
-    let events: Vec<i64> = groups.iter().map(|group| group.seqs.len() as i64).collect();
-    let (seen, repeated): (Vec<Seen>, Vec<Vec<i64>>) =
-        groups.iter_mut().map(|group| Seen::of(&mut group.seqs)).unzip();
-    let terminal_ids: Vec<&str> = groups.iter().map(|group| &group.terminal_id[..]).collect();
-    let epochs: Vec<i32> = groups.iter().map(|group| group.epoch).collect();
-
-    let overlaps = include_str!("sql/overlaps.sql");
-    let overlaps = transaction.query(overlaps, &[&terminal_ids, &epochs, &seen]).await?;
-    let mut found: HashSet<(usize, i64)> = HashSet::new();
-    let mut on_days: BTreeMap<i32, Wanted<'_>> = BTreeMap::new();
-    // Where another event has it matters once: on the latest day that is known, as one that nobody has
-    // named yet is the only one; and only then on the day itself.
-    let mut want = |other_day, nth: usize, seq| {
-        if let Some(group) = groups.get(nth)
-            && found.insert((nth, seq))
-        {
-            on_days.entry(other_day).or_default().add(group, seq);
+    oldest_day: i32,
+    entries: &[Entry<'_>],
+    lookups: &mut usize,
+    folded: &mut Folded,
+) -> Result<Vec<Seen>, Error> {
+    let mut unknown: Vec<Seen> =
+        entries.iter().map(|entry| Seen::of(entry.seqs.iter().copied())).collect();
+    // Where another event has a number matters once: on the latest day that is known, as one that
+    // nobody has named yet is the only one.
+    let mut found: BTreeMap<i32, Vec<(usize, Seen)>> = BTreeMap::new();
+    let mut asked: Vec<usize> = (0..entries.len()).collect();
+    while !asked.is_empty() && found.len() < *lookups {
+        let hits = overlaps(transaction, entries, &unknown, &asked, oldest_day).await?;
+        asked = hits.iter().map(|(nth, ..)| *nth).collect();
+        for (nth, other_day, seqs) in hits {
+            unknown[nth].remove(&seqs);
+            found.entry(other_day).or_default().push((nth, seqs));
         }
-    };
-    for row in &overlaps {
-        let number: i64 = row.get(0);
-        let both: Seen = row.try_get(2)?;
-        let nth = usize::try_from(number - 1).unwrap_or(usize::MAX);
-        both.numbers().for_each(|seq| want(row.get(1), nth, seq));
     }
-    for (nth, seqs) in repeated.iter().enumerate() {
-        seqs.iter().for_each(|seq| want(day, nth, *seq));
+    // Only of those that were asked for in vain is known that nobody had them before.
+    let mut put_off = vec![Seen::default(); entries.len()];
+    for nth in asked {
+        put_off[nth] = std::mem::take(&mut unknown[nth]);
     }
-    for (other_day, wanted) in &on_days {
-        reused.extend(wanted.name(transaction, *other_day).await?);
+    for (nth, entry) in entries.iter().enumerate() {
+        let twice = entry.seqs.windows(2).filter(|two| two[0] == two[1]).map(|two| two[0]);
+        let twice = Seen::of(twice.filter(|seq| unknown[nth].holds(*seq)));
+        if !twice.is_empty() {
+            found.entry(day).or_default().push((nth, twice));
+        }
     }
-    let write = include_str!("sql/write_ledger.sql");
-    transaction
-        .execute(write, &[&day, &terminal_ids, &epochs, &seen, &events, &SEEN_BYTES_MAX])
-        .await?;
-    Ok(())
+    for (other_day, hits) in found {
+        if *lookups == 0 {
+            for (nth, seqs) in hits {
+                let both = put_off[nth].numbers().chain(seqs.numbers());
+                let mut both: Vec<i64> = both.collect();
+                both.sort_unstable();
+                put_off[nth] = Seen::of(both);
+            }
+            continue;
+        }
+        *lookups -= 1;
+        let mut wanted = Wanted::default();
+        for (nth, seqs) in &hits {
+            let Entry { counter, group, .. } = entries[*nth];
+            wanted.add(counter, (group.from, group.to), seqs.numbers());
+        }
+        folded.reused.extend(wanted.name(transaction, day, other_day).await?);
+    }
+    Ok(put_off)
 }
 
-impl<'g> Wanted<'g> {
-    fn add(&mut self, group: &'g Group, seq: i64) {
-        self.terminal_ids.push(&group.terminal_id);
-        self.epochs.push(group.epoch);
-        self.seqs.push(seq);
-        let (from, to) = self.span.unwrap_or((group.from, group.to));
-        self.span = Some((from.min(group.from), to.max(group.to)));
+/// Of each of these entries the numbers that are in the ledger already, on the latest day of which some
+/// are.
+async fn overlaps(
+    transaction: &Transaction<'_>,
+    entries: &[Entry<'_>],
+    unknown: &[Seen],
+    asked: &[usize],
+    oldest_day: i32,
+) -> Result<Vec<(usize, i32, Seen)>, Error> {
+    let of = || asked.iter().map(|nth| &entries[*nth]);
+    let terminal_ids: Vec<&str> = of().map(|entry| entry.counter.0).collect();
+    let epochs: Vec<i32> = of().map(|entry| entry.counter.1).collect();
+    let blocks: Vec<i64> = of().map(|entry| entry.block).collect();
+    let seen: Vec<&Seen> = asked.iter().map(|nth| &unknown[*nth]).collect();
+    let sql = include_str!("sql/overlaps.sql");
+    let rows =
+        transaction.query(sql, &[&terminal_ids, &epochs, &blocks, &seen, &oldest_day]).await?;
+    let mut overlaps = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let number: i64 = row.get(0);
+        let nth = usize::try_from(number - 1).ok().and_then(|nth| asked.get(nth));
+        if let Some(nth) = nth {
+            overlaps.push((*nth, row.get(1), row.try_get(2)?));
+        }
     }
+    Ok(overlaps)
+}
 
-    /// Writes a conflict for each new event whose number an event of that day has, too.
-    async fn name(
-        &self,
-        transaction: &Transaction<'_>,
-        other_day: i32,
-    ) -> Result<Vec<Reused>, Error> {
-        let Some((from, to)) = self.span else { return Ok(Vec::new()) };
-        let (from, to) = (Timestamptz(from), Timestamptz(to));
-        let name = include_str!("sql/name_conflicts.sql");
-        let rows = transaction
-            .query(name, &[&self.terminal_ids, &self.epochs, &self.seqs, &from, &to, &other_day])
-            .await?;
-        let reused = rows.iter().map(|row| Reused { terminal_id: row.get(0), events: row.get(1) });
-        Ok(reused.collect())
+/// Writes entries but for the numbers that are put off: those are left. How many events are written.
+async fn write<'g>(
+    transaction: &Transaction<'_>,
+    day: i32,
+    entries: &[Entry<'g>],
+    put_off: &[Seen],
+    left: &mut Columns<'g>,
+) -> Result<usize, Error> {
+    let (mut terminal_ids, mut epochs, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut seen, mut events) = (Vec::new(), Vec::new());
+    for (entry, put_off) in entries.iter().zip(put_off) {
+        let Entry { counter, group, block, seqs } = *entry;
+        let (off, kept): (Vec<i64>, Vec<i64>) =
+            seqs.iter().copied().partition(|seq| put_off.holds(*seq));
+        if !off.is_empty() {
+            left.push(counter.0, counter.1, (group.from, group.to), &off);
+        }
+        if !kept.is_empty() {
+            terminal_ids.push(counter.0);
+            epochs.push(counter.1);
+            blocks.push(block);
+            events.push(kept.len() as i64);
+            seen.push(Seen::of(kept));
+        }
     }
+    let sql = include_str!("sql/write_ledger.sql");
+    transaction.execute(sql, &[&day, &terminal_ids, &epochs, &blocks, &seen, &events]).await?;
+    Ok(events.iter().sum::<i64>() as usize)
 }

@@ -12,12 +12,13 @@
 //! later. Where a number stands in the ledger already, its events are looked up among the rows, which
 //! alone make it a conflict: what is in the ledger is where to look.
 
+mod conflict;
 mod delta;
 mod error;
 mod fold;
+mod numbers;
 mod seen;
 
 pub use delta::{Columns, Delta, INSERT};
 pub use error::Error;
 pub use fold::{Folded, Reused, Round, fold};
-pub use seen::Seen;

@@ -8,7 +8,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checke
 ///
 /// `i64::MAX` is never among them: behind it no range can end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen(Vec<Range<i64>>);
+pub(crate) struct Seen(Vec<Range<i64>>);
 
 /// Flags of a range on the wire (`src/include/utils/rangetypes.h`): its lower bound belongs to it.
 const LOWER_INCLUSIVE: u8 = 0x02;
@@ -16,29 +16,37 @@ const LOWER_INCLUSIVE: u8 = 0x02;
 const RANGE_BYTES: i32 = 1 + 2 * (4 + 8);
 
 impl Seen {
-    /// What is in a list, which it puts in order; and what is there more than once, each once.
-    pub fn of(numbers: &mut [i64]) -> (Self, Vec<i64>) {
-        numbers.sort_unstable();
+    /// What is in a list that is in order.
+    pub(crate) fn of(numbers: impl IntoIterator<Item = i64>) -> Self {
         let mut ranges: Vec<Range<i64>> = Vec::new();
-        let mut repeated = Vec::new();
-        for number in numbers.iter().copied() {
+        for number in numbers {
             let Some(end) = number.checked_add(1) else { break };
             match ranges.last_mut() {
-                Some(last) if last.end == number => last.end = end,
-                Some(last) if last.end == end => {
-                    if repeated.last() != Some(&number) {
-                        repeated.push(number);
-                    }
-                }
+                Some(last) if last.end >= number => last.end = end,
                 _ => ranges.push(number..end),
             }
         }
-        (Self(ranges), repeated)
+        Self(ranges)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Each number.
-    pub fn numbers(&self) -> impl Iterator<Item = i64> {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = i64> {
         self.0.iter().cloned().flatten()
+    }
+
+    pub(crate) fn holds(&self, number: i64) -> bool {
+        let nth = self.0.partition_point(|range| range.end <= number);
+        self.0.get(nth).is_some_and(|range| range.contains(&number))
+    }
+
+    /// Takes numbers out.
+    pub(crate) fn remove(&mut self, others: &Self) {
+        let kept = self.numbers().filter(|number| !others.holds(*number));
+        *self = Self::of(kept);
     }
 }
 
@@ -91,31 +99,41 @@ mod tests {
 
     #[test]
     fn neighbours_are_one_range() {
-        let mut numbers = [5, i64::MAX, 3, 4, 9, 4, 4, i64::MAX, 0, 9];
-        let (seen, repeated) = Seen::of(&mut numbers);
+        let seen = Seen::of([0, 3, 4, 4, 5, 9, 9, i64::MAX, i64::MAX]);
         assert_eq!(seen, Seen(vec![0..1, 3..6, 9..10]));
-        assert_eq!(repeated, [4, 9]);
-        assert_eq!(Seen::of(&mut []), (Seen::default(), Vec::new()));
+        assert_eq!(Seen::of([]), Seen::default());
+    }
+
+    fn numbers() -> impl Strategy<Value = Vec<i64>> {
+        prop::collection::vec(prop_oneof![0_i64..40, i64::MAX - 5..=i64::MAX], 0..80)
+    }
+
+    fn set(numbers: &[i64]) -> BTreeSet<i64> {
+        numbers.iter().copied().filter(|number| *number != i64::MAX).collect()
     }
 
     proptest! {
         #[test]
-        fn as_a_set(mut numbers in prop::collection::vec(prop_oneof![0_i64..40, any::<i64>()], 0..80)) {
-            let set: BTreeSet<i64> =
-                numbers.iter().copied().filter(|number| *number != i64::MAX).collect();
-            let more_than_once = |number: &i64| numbers.iter().filter(|n| *n == number).count() > 1;
-            let repeats: Vec<i64> = set.iter().copied().filter(more_than_once).collect();
-            let (seen, repeated) = Seen::of(&mut numbers);
-            prop_assert!(seen.numbers().eq(set));
-            prop_assert_eq!(repeated, repeats);
+        fn as_a_set(mut numbers in numbers(), mut others in numbers()) {
+            numbers.sort_unstable();
+            others.sort_unstable();
+            let (mut seen, without) = (Seen::of(numbers.clone()), Seen::of(others.clone()));
+            prop_assert!(seen.numbers().eq(set(&numbers)));
             prop_assert!(seen.0.windows(2).all(|two| two[0].end < two[1].start));
+            for number in 0..45 {
+                prop_assert_eq!(seen.holds(number), numbers.contains(&number));
+            }
 
             let mut wire = BytesMut::new();
             seen.to_sql(&Type::INT8MULTI_RANGE, &mut wire).unwrap();
-            prop_assert_eq!(Seen::from_sql(&Type::INT8MULTI_RANGE, &wire).unwrap(), seen);
+            prop_assert_eq!(&Seen::from_sql(&Type::INT8MULTI_RANGE, &wire).unwrap(), &seen);
             for cut in 0..wire.len() {
                 prop_assert!(Seen::from_sql(&Type::INT8MULTI_RANGE, &wire[..cut]).is_err());
             }
+
+            seen.remove(&without);
+            let left: BTreeSet<i64> = &set(&numbers) - &set(&others);
+            prop_assert!(seen.numbers().eq(left));
         }
     }
 }

@@ -1,11 +1,11 @@
--- What of these counters is in the ledger already, by days, the latest first.
+-- Of each of these the numbers that are in the ledger already, on the latest day of which some are.
 SELECT k.nth, l.day - date 'epoch', l.seen * k.seen
-FROM unnest($1::text[], $2::int[], $3::int8multirange[])
-         WITH ORDINALITY AS k (terminal_id, terminal_epoch, seen, nth)
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int8multirange[])
+         WITH ORDINALITY AS k (terminal_id, terminal_epoch, block, seen, nth)
 CROSS JOIN LATERAL (
     SELECT day, seen FROM terminal_ledger
-    WHERE terminal_id = k.terminal_id AND terminal_epoch = k.terminal_epoch
-      AND upper(seen) > lower(k.seen) AND lower(seen) < upper(k.seen) AND seen && k.seen
-    OFFSET 0
+    WHERE terminal_id = k.terminal_id AND terminal_epoch = k.terminal_epoch AND block = k.block
+      AND day >= date 'epoch' + $5::int AND seen && k.seen
+    ORDER BY day DESC
+    LIMIT 1
 ) AS l
-ORDER BY k.nth, l.day DESC

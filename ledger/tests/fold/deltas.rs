@@ -1,9 +1,9 @@
 //! What becomes of deltas.
 
-use ledger::{Error, Round, fold};
+use ledger::{Error, Folded, Round, fold};
 use test_database::Database;
 
-use crate::world::{DAY, KEEP, add, batch, conflicts, ledger, round};
+use crate::world::{DAY, KEEP, RESTLESS, add, batch, conflicts, ledger, round};
 
 #[tokio::test]
 async fn rounds_at_once_take_each_once() {
@@ -18,7 +18,7 @@ async fn rounds_at_once_take_each_once() {
         for _ in 0..4 {
             let mut client = database.connect().await;
             rounds.push(tokio::spawn(async move {
-                let round = Round { events_max: 15, ..Round::default() };
+                let round = Round { events_max: 15, ..RESTLESS };
                 let mut events = 0;
                 loop {
                     let folded = fold(&mut client, &round).await.unwrap();
@@ -36,7 +36,7 @@ async fn rounds_at_once_take_each_once() {
         }
         assert_eq!(events, 400);
         assert_eq!(ledger(&client).await, ["t 0 1 {[0,100)} 200", "t 0 2 {[1000,1200)} 200"]);
-        assert_eq!(round(&mut client).await, ledger::Folded::default());
+        assert_eq!(round(&mut client).await, Folded::default());
     })
     .await;
 }
@@ -51,7 +51,7 @@ async fn a_round_that_fails_has_done_nothing() {
         batch(&mut client, 1, &[("t", 0, 5, 1), ("t", 0, 6, 2)]).await;
         let refuse = "ALTER TABLE terminal_ledger ADD CONSTRAINT no CHECK (events < 2) NOT VALID";
         client.batch_execute(refuse).await.unwrap();
-        let failed = fold(&mut client, &Round::default()).await;
+        let failed = fold(&mut client, &RESTLESS).await;
         assert!(matches!(failed, Err(Error::Postgres(_))), "{failed:?}");
         assert_eq!(conflicts(&client).await, []);
         client.batch_execute("ALTER TABLE terminal_ledger DROP CONSTRAINT no").await.unwrap();
@@ -79,21 +79,85 @@ async fn the_last_number_there_is_and_days_that_are_gone() {
 }
 
 #[tokio::test]
-async fn a_counter_that_jumps_about_is_not_remembered_without_end() {
+async fn a_counter_that_jumps_about_makes_small_rows_of_many() {
     Database::with(|database| async move {
         let mut client = database.connect().await;
         client.batch_execute(KEEP).await.unwrap();
-        for nth in 0..8_u64 {
+        for nth in 0..4_u64 {
             let jumps: Vec<_> =
                 (0..10_000).map(|i| ("t", 0, 2 * (nth * 10_000 + i), i as i64)).collect();
             add(&client, &jumps).await;
             round(&mut client).await;
         }
-        let sql = "SELECT events, (SELECT count(*) FROM unnest(seen)) FROM terminal_ledger";
+        let sql =
+            "SELECT count(*), sum(events)::bigint, max(cardinality(ARRAY(SELECT unnest(seen)))),
+                          sum(cardinality(ARRAY(SELECT unnest(seen))))
+                   FROM terminal_ledger";
         let row = client.query_one(sql, &[]).await.unwrap();
-        let (events, ranges): (i64, i64) = (row.get(0), row.get(1));
-        assert_eq!(events, 80_000);
-        assert!((40_000..60_000).contains(&ranges), "{ranges} ranges of one day");
+        let found: (i64, i64, i32, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        assert_eq!(found, (80, 40_000, 500, 40_000), "rows, events, ranges of one, ranges");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_round_may_not_look_for_any_more_is_left_to_the_next() {
+    Database::with(|database| async move {
+        let mut client = database.connect().await;
+        client.batch_execute(KEEP).await.unwrap();
+        let days: Vec<_> = (0..12).map(|day| ("t", 0, day as u64, day * DAY)).collect();
+        batch(&mut client, 0, &days).await;
+        round(&mut client).await;
+        // All of them on one later day, one of them twice there, and a number that is new.
+        let mut again: Vec<_> = (0..12).map(|i| ("t", 0, i as u64, 20 * DAY + i)).collect();
+        again.extend([("t", 0, 3, 20 * DAY + 50), ("t", 0, 900, 20 * DAY + 60)]);
+        batch(&mut client, 100, &again).await;
+        let few = Round { lookups_max: 2, ..RESTLESS };
+        let mut waiting = Vec::new();
+        while waiting.last() != Some(&0) {
+            waiting.push(fold(&mut client, &few).await.unwrap().waiting);
+            assert!(waiting.len() <= 8, "rounds that get nowhere: {waiting:?}");
+        }
+        assert!(waiting.len() >= 6, "a round looked through more than two days: {waiting:?}");
+        let mut all: Vec<(i64, i64)> = (0..12).map(|i| (100 + i, i)).collect();
+        all.push((112, 3));
+        assert_eq!(conflicts(&client).await, all);
+        let day = ledger(&client).await.pop().unwrap();
+        assert_eq!(day, "t 0 21 {[0,12),[900,901)} 14");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_round_there_is_none_for_a_while() {
+    Database::with(|database| async move {
+        let mut client = database.connect().await;
+        client.batch_execute(KEEP).await.unwrap();
+        add(&client, &[("t", 0, 1, 0)]).await;
+        let rest = Round { rest: 1_000_000, ..RESTLESS };
+        assert_eq!(fold(&mut client, &rest).await.unwrap().events, 1);
+        add(&client, &[("t", 0, 2, 0)]).await;
+        let mut other = database.connect().await;
+        let none = Folded { waiting: 1, ..Folded::default() };
+        assert_eq!(fold(&mut other, &rest).await.unwrap(), none);
+        client.batch_execute("UPDATE ledger_fold SET next_at = now()").await.unwrap();
+        assert_eq!(fold(&mut other, &rest).await.unwrap().events, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_no_consumer_wrote_is_named() {
+    Database::with(|database| async move {
+        let mut client = database.connect().await;
+        client.batch_execute(KEEP).await.unwrap();
+        let forged = "INSERT INTO ledger_delta
+            (events, terminal_ids, terminal_epochs, occurred_from, occurred_to, ends, seqs)
+            VALUES (1, '{t}', '{1}', '{2016-06-01Z}', '{2016-06-01Z}', '{2}', '\\x05ff')
+            RETURNING id";
+        let id: i64 = client.query_one(forged, &[]).await.unwrap().get(0);
+        let failed = fold(&mut client, &RESTLESS).await;
+        assert!(matches!(failed, Err(Error::Unreadable(row)) if row == id), "{failed:?}");
     })
     .await;
 }

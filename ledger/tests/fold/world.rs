@@ -1,5 +1,7 @@
 //! Rows and deltas as a consumer would leave them.
 
+use std::time::Duration;
+
 use ledger::{Delta, Folded, INSERT, Round, fold};
 use registry::Cache;
 use schemas::{Millis, TerminalCounter};
@@ -72,9 +74,13 @@ pub(crate) async fn add(client: &impl tokio_postgres::GenericClient, swipes: &[S
     client.execute(INSERT, &columns.parameters()).await.unwrap();
 }
 
+/// One that others may follow at once.
+pub(crate) const RESTLESS: Round =
+    Round { events_max: 500_000, lookups_max: 8, rest: 0, timeout: Duration::from_secs(60) };
+
 /// A round.
 pub(crate) async fn round(client: &mut Client) -> Folded {
-    fold(client, &Round::default()).await.unwrap()
+    fold(client, &RESTLESS).await.unwrap()
 }
 
 /// The conflicts: offset, and offset of the other.
@@ -87,7 +93,8 @@ pub(crate) async fn conflicts(client: &Client) -> Vec<(i64, i64)> {
 /// The ledger: terminal, epoch, day of June 2016, ranges, events.
 pub(crate) async fn ledger(client: &Client) -> Vec<String> {
     let sql = "SELECT format('%s %s %s %s %s', terminal_id, terminal_epoch,
-                             1 + day - date '2016-06-01', seen, events)
-               FROM terminal_ledger ORDER BY terminal_id, terminal_epoch, day";
+                             1 + day - date '2016-06-01', range_agg(seen), sum(events))
+               FROM terminal_ledger GROUP BY terminal_id, terminal_epoch, day
+               ORDER BY terminal_id, terminal_epoch, day";
     client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }

@@ -5,12 +5,16 @@ use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use super::report::Side;
 use super::sums::{Kind, Sums};
+use crate::operator::busy;
 use crate::{Error, stored};
 
 /// Rows of one transaction.
 const ROWS_MAX: i64 = 10_000;
 /// Pages of one transaction: a page of 8 KiB has room for some 80 duplicates.
 const PAGES: usize = 32;
+
+const WRITTEN: &str = "the days are dropped, but a consumer is still writing what terminals' counters \
+    gave on them; the same command again takes that away, too";
 
 /// How much there is of each.
 pub(super) async fn count(client: &impl GenericClient, before: Date) -> Result<Vec<Side>, Error> {
@@ -84,7 +88,8 @@ pub(super) async fn permissions(client: &Client, before: Date) -> Result<(), Err
 /// deleted with the next days.
 pub(super) async fn ledger(client: &Client, before: Date) -> Result<(), Error> {
     let sql = include_str!("sql/delete_ledger.sql");
-    while client.execute(sql, &[&before.to_string(), &ROWS_MAX]).await? > 0 {}
+    let delete = async || client.execute(sql, &[&before.to_string(), &ROWS_MAX]).await;
+    while delete().await.map_err(busy(WRITTEN))? > 0 {}
     Ok(())
 }
 

@@ -230,6 +230,33 @@ async fn an_operator_acts_on_letters_and_opens_no_door() {
     .await;
 }
 
+/// What a later version adds to what consumers write, whoever could write before can write, too, before
+/// anybody has applied roles again: a consumer that is refused stops.
+#[tokio::test]
+async fn a_writer_goes_on_after_an_upgrade() {
+    Stand::with(async |stand| {
+        let upgrade = include_str!("../../../migrations/sql/V17__terminal_ledger.sql");
+        let before = "DROP TABLE ledger_delta, terminal_ledger, ledger_fold";
+        stand.owner.batch_execute(before).await.unwrap();
+        stand.owner.batch_execute(upgrade).await.unwrap();
+        let writer = stand.session(Role::Writer).await;
+        let works = "
+            INSERT INTO ledger_delta
+                (events, terminal_ids, terminal_epochs, occurred_from, occurred_to, ends, seqs)
+                VALUES (1, '{t}', '{1}', '{2016-06-01Z}', '{2016-06-01Z}', '{1}', '\\x05');
+            DELETE FROM ledger_delta WHERE events = 1;
+            INSERT INTO terminal_ledger VALUES ('t', 1, 0, '2016-06-01', '{[5,6)}', 1);
+            UPDATE terminal_ledger SET events = 2;
+            UPDATE ledger_fold SET next_at = now()";
+        writer.batch_execute(works).await.unwrap();
+        refused(&writer, "DELETE FROM terminal_ledger").await;
+        for role in [Role::Reader, Role::Operator] {
+            refused(&stand.session(role).await, "SELECT FROM terminal_ledger").await;
+        }
+    })
+    .await;
+}
+
 /// Every privilege on every table of ours, by role: what is not here is refused.
 const MATRIX: &str = "
     gatelog_operator: access_log r, collision r, consumer_offset r, dead_letter raw, \
@@ -238,7 +265,7 @@ const MATRIX: &str = "
     gatelog_reader:
     gatelog_writer: access_log ra, card_state raw, collision ra, consumer_offset raw, \
         dead_letter raw, dead_letter_action ra, dropped_sum r, duplicate_event ra, \
-        identity_conflict ra, ledger_delta rad, log_base r, log_seal ra, log_topic ra, offset_gap ra, outbox rawd, \
+        identity_conflict ra, ledger_delta rad, ledger_fold rw, log_base r, log_seal ra, log_topic ra, offset_gap ra, outbox rawd, \
         parked_event rawd, permission_change r, permission_clock r, refinery_schema_history r, \
         retention r, shared_history r, terminal r, terminal_ledger raw, user_access_history r";
 

@@ -12,11 +12,12 @@ WITH event AS (
     WHERE terminal_seq IS NOT NULL
 ), expected AS (
     SELECT terminal_id, terminal_epoch, (occurred_at AT TIME ZONE 'UTC')::date AS day,
+           terminal_seq / 1000 AS block,
            range_agg(int8range(terminal_seq, terminal_seq, '[]')) AS seen, count(*) AS events
     FROM counted
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2, 3, 4
 ), found AS (
-    SELECT terminal_id, terminal_epoch, day, seen, events FROM terminal_ledger
+    SELECT terminal_id, terminal_epoch, day, block, seen, events FROM terminal_ledger
 ), named AS (
     SELECT log_partition, log_offset FROM identity_conflict WHERE kind = 'counter_reused'
     UNION

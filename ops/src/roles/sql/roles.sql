@@ -55,6 +55,7 @@ GRANT SELECT, INSERT
 GRANT SELECT, INSERT, UPDATE ON consumer_offset, card_state, dead_letter, terminal_ledger
     TO gatelog_writer;
 GRANT SELECT, INSERT, DELETE ON ledger_delta TO gatelog_writer;
+GRANT SELECT, UPDATE ON ledger_fold TO gatelog_writer;
 GRANT SELECT, INSERT, UPDATE (topic_id) ON log_topic TO gatelog_writer;
 GRANT SELECT, INSERT, UPDATE (sealed_at) ON log_seal TO gatelog_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON parked_event, outbox TO gatelog_writer;
