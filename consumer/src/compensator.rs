@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::rounds::Round;
+use crate::rounds::Recurring;
 use crate::settings::{Compensation, Settings};
 use crate::store::Connector;
 
@@ -20,7 +20,7 @@ pub(crate) struct Compensator {
     pub(crate) metrics: Metrics,
 }
 
-impl Round for Compensator {
+impl Recurring for Compensator {
     async fn round(&mut self) -> Result<Option<Duration>, Error> {
         let Compensation { limit, lease_ms, tries_max, backoff, .. } = self.settings.compensation;
         let actor = format!("compensator {}", self.connector.member());

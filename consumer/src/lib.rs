@@ -6,6 +6,7 @@
 mod assignment;
 mod balance;
 mod batch;
+mod bookkeeper;
 mod by_partition;
 mod chunk;
 mod claim;
@@ -16,7 +17,6 @@ mod decode;
 mod error;
 mod fault;
 mod fold;
-mod folder;
 mod follow;
 mod intake;
 mod isolate;

@@ -9,8 +9,8 @@ use tracing::warn;
 
 use crate::error::Error;
 
-/// One round of something; it is whole or not at all.
-pub(crate) trait Round {
+/// What is done in rounds, each of them whole or not at all.
+pub(crate) trait Recurring {
     /// Makes one; when to make the next, if that is to be soon.
     fn round(&mut self) -> impl Future<Output = Result<Option<Duration>, Error>> + Send;
 }
@@ -27,7 +27,7 @@ pub(crate) struct Rounds {
 
 impl Rounds {
     /// Makes rounds until the process is to stop. One that fails is made again with the next.
-    pub(crate) async fn run(mut self, mut work: impl Round) {
+    pub(crate) async fn run(mut self, mut work: impl Recurring) {
         let mut failures: u32 = 0;
         let mut soon = None;
         loop {

@@ -15,12 +15,12 @@ use tracing::info;
 
 use crate::assignment::Assignment;
 use crate::balance::Balance;
+use crate::bookkeeper::Bookkeeper;
 use crate::chunk::RECORDS_MAX;
 use crate::claim::Claimer;
 use crate::claims::Claims;
 use crate::compensator::Compensator;
 use crate::error::Error;
-use crate::folder::Folder;
 use crate::follow::Follow;
 use crate::metrics::Metrics;
 use crate::outbox::{self, Outbox};
@@ -195,7 +195,7 @@ fn beside(
     // A round has some statements.
     let folding =
         rounds(ledger.interval_ms, 10 * ledger.timeout_ms, "the terminals' ledger stands still");
-    beside.spawn(folding.run(Folder {
+    beside.spawn(folding.run(Bookkeeper {
         settings: settings.clone(),
         connector: connector.clone(),
         metrics: metrics.clone(),

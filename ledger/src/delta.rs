@@ -98,7 +98,7 @@ impl<'n> Columns<'n> {
         self.from.push(Timestamptz(from));
         self.to.push(Timestamptz(to));
         numbers::encode(seqs, &mut self.seqs);
-        // A batch holds a million events at most, of ten bytes each.
+        // Nine bytes an event at most; of a batch or a round, which are ten millions at most.
         self.ends.push(self.seqs.len() as i32);
     }
 

@@ -11,6 +11,9 @@ pub enum Error {
         "row {0} of ledger_delta is not what a consumer writes; nothing is folded while it is there"
     )]
     Unreadable(i64),
+    /// Somebody has taken it away.
+    #[error("the row of ledger_fold is gone; INSERT INTO ledger_fold DEFAULT VALUES puts it back")]
+    NoTurn,
 }
 
 /// Says the SQLSTATE, or else what went wrong on the way.

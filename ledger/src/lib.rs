@@ -13,11 +13,13 @@
 //! alone make it a conflict: what is in the ledger is where to look.
 
 mod conflict;
+mod day;
 mod delta;
 mod error;
 mod fold;
 mod numbers;
 mod seen;
+mod taken;
 
 pub use delta::{Columns, Delta, INSERT};
 pub use error::Error;

@@ -15,6 +15,9 @@ pub(crate) fn encode(numbers: &[i64], out: &mut Vec<u8>) {
     }
 }
 
+/// Bits of the last of the nine bytes that a number can take.
+const SHIFT_MAX: u32 = 56;
+
 /// Appends the numbers that were encoded; `None` where it is no such thing.
 pub(crate) fn decode(mut bytes: &[u8], numbers: &mut Vec<i64>) -> Option<()> {
     let mut last = 0_i64;
@@ -23,11 +26,14 @@ pub(crate) fn decode(mut bytes: &[u8], numbers: &mut Vec<i64>) -> Option<()> {
         loop {
             let (byte, rest) = bytes.split_first()?;
             bytes = rest;
-            more |= u64::from(byte & 0x7f).checked_shl(shift)?;
+            more |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 break;
             }
             shift += 7;
+            if shift > SHIFT_MAX {
+                return None;
+            }
         }
         last = last.checked_add(i64::try_from(more).ok()?)?;
         numbers.push(last);
@@ -50,9 +56,11 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused() {
-        // Cut off, longer than 64 bits, and beyond the last number.
-        let beyond = [[0xff; 9].as_slice(), &[0]].concat();
-        for wrong in [vec![0x80], vec![0xff; 11], [&beyond[..8], &[0x7f, 1]].concat()] {
+        let most = [&[0xff; 8][..], &[0x7f]].concat();
+        assert_eq!(decode(&most, &mut Vec::new()), Some(()));
+        // Cut off, more than 63 bits, and one behind the last number.
+        let wrong = [vec![0x80], [&[0x80; 9][..], &[0x02]].concat(), [&most[..], &[1]].concat()];
+        for wrong in wrong {
             assert_eq!(decode(&wrong, &mut Vec::new()), None, "{wrong:x?}");
         }
     }

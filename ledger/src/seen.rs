@@ -43,6 +43,13 @@ impl Seen {
         self.0.get(nth).is_some_and(|range| range.contains(&number))
     }
 
+    /// Adds numbers.
+    pub(crate) fn add(&mut self, others: &Self) {
+        let mut numbers: Vec<i64> = self.numbers().chain(others.numbers()).collect();
+        numbers.sort_unstable();
+        *self = Self::of(numbers);
+    }
+
     /// Takes numbers out.
     pub(crate) fn remove(&mut self, others: &Self) {
         let kept = self.numbers().filter(|number| !others.holds(*number));
@@ -131,6 +138,10 @@ mod tests {
                 prop_assert!(Seen::from_sql(&Type::INT8MULTI_RANGE, &wire[..cut]).is_err());
             }
 
+            let mut with = seen.clone();
+            with.add(&without);
+            let both: BTreeSet<i64> = &set(&numbers) | &set(&others);
+            prop_assert_eq!(with, Seen::of(both));
             seen.remove(&without);
             let left: BTreeSet<i64> = &set(&numbers) - &set(&others);
             prop_assert!(seen.numbers().eq(left));

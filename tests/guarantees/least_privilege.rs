@@ -2,6 +2,7 @@
 //! without any right on rows and cards does what operators do with dead letters.
 
 use anyhow::{Context, Result, ensure};
+use schemas::Swipe;
 use serde_json::Value;
 use support::{Event, World, eventually, live, swipe};
 
@@ -69,6 +70,7 @@ async fn a_writer_does_all_that_a_consumer_does() -> Result<()> {
     let settings = [
         ("GATELOG_POSTGRES", logins.writer_url.as_str()),
         ("GATELOG_CONSUMER_COMPENSATION__INTERVAL_MS", "300"),
+        ("GATELOG_CONSUMER_LEDGER__INTERVAL_MS", "200"),
     ];
     let mut first = world.consumer_with(&settings)?;
     first.ready().await?;
@@ -77,9 +79,14 @@ async fn a_writer_does_all_that_a_consumer_does() -> Result<()> {
     let who: Vec<String> = world.db.query(who, &[]).await?.iter().map(|row| row.get(0)).collect();
     assert_eq!(who, [logins.writer.as_str()], "whom the consumer's sessions belong to");
 
-    // Two days that nobody has made, enough of one for a seal, and a live swipe.
+    // Two days that nobody has made, enough of one for a seal, and a live swipe; a counter that begins
+    // anew on the second.
     let rows: Vec<_> = (0..11_000)
-        .map(|i| swipe(CARDS[i % 4], "t-hall", i as i64 + if i >= 10_000 { DAY_MS } else { 0 }))
+        .map(|i| Swipe {
+            terminal_epoch: Some(0),
+            terminal_seq: Some(i as u64 % 10_000),
+            ..swipe(CARDS[i % 4], "t-hall", i as i64 + if i >= 10_000 { DAY_MS } else { 0 })
+        })
         .collect();
     // The first one leaves a transaction's marker behind it, which is a gap.
     world.log.publish_in_transactions(vec![(vec![Event::from(&rows[0])], true)]).await?;
@@ -97,6 +104,7 @@ async fn a_writer_does_all_that_a_consumer_does() -> Result<()> {
     for table in ["log_seal", "offset_gap", "identity_conflict", "card_state", "duplicate_event"] {
         ensure!(count(&world, table).await? > 0, "nothing in {table}");
     }
+    ensure!(world.ledger_is_whole().await? == 2_000, "events that share their counter");
     world.outbox_is_empty().await?;
     ensure!(world.decisions.len().await? > 0, "no decision was published");
 

@@ -20,8 +20,9 @@ async fn a_number_that_comes_again_in_another_batch_the_same_and_another_day() {
         batch(&mut client, 20, &[("t1", 0, 1, DAY), ("t1", 1, 1, DAY + 1)]).await;
         batch(&mut client, 30, &[("t2", 0, 7, 30), ("t2", 0, 8, 31), ("t2", 0, 7, 32)]).await;
         let folded = round(&mut client).await;
-        let reused = |terminal: &str| Reused { terminal_id: terminal.to_owned(), events: 1 };
-        assert_eq!(folded.reused, [reused("t1"), reused("t2"), reused("t1")]);
+        let reused =
+            |terminal: &str, conflicts| Reused { terminal_id: terminal.to_owned(), conflicts };
+        assert_eq!(folded.reused, [reused("t1", 2), reused("t2", 1)]);
         assert_eq!((folded.events, folded.waiting), (6, 0));
         assert_eq!(conflicts(&client).await, [(10, 1), (20, 0), (32, 30)]);
         assert_eq!(
@@ -141,6 +142,24 @@ async fn a_counter_that_stands_still_is_a_conflict_an_event() {
         let all: Vec<(i64, i64)> = (1..20).map(|nth| (nth, 0)).collect();
         assert_eq!(conflicts(&client).await, all);
         assert_eq!(ledger(&client).await, ["t 0 1 {[0,1)} 20"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_has_the_number_is_no_conflict_when_more_come() {
+    Database::with(|database| async move {
+        let mut client = database.connect().await;
+        client.batch_execute(KEEP).await.unwrap();
+        batch(&mut client, 0, &[("t", 0, 5, 0)]).await;
+        round(&mut client).await;
+        // Both rows are there, and one delta a round.
+        batch(&mut client, 1, &[("t", 0, 5, 1_000)]).await;
+        batch(&mut client, 2, &[("t", 0, 5, 2_000)]).await;
+        let one = Round { events_max: 1, ..RESTLESS };
+        assert_eq!(fold(&mut client, &one).await.unwrap().waiting, 1);
+        assert_eq!(fold(&mut client, &one).await.unwrap().waiting, 0);
+        assert_eq!(conflicts(&client).await, [(1, 0), (2, 0)]);
     })
     .await;
 }

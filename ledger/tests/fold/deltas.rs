@@ -54,6 +54,11 @@ async fn a_round_that_fails_has_done_nothing() {
         let failed = fold(&mut client, &RESTLESS).await;
         assert!(matches!(failed, Err(Error::Postgres(_))), "{failed:?}");
         assert_eq!(conflicts(&client).await, []);
+        let rest = Round { rest: 1_000_000, ..RESTLESS };
+        assert!(fold(&mut client, &rest).await.is_err());
+        let waits = "SELECT next_at > now() + interval '1 minute' FROM ledger_fold";
+        assert!(client.query_one(waits, &[]).await.unwrap().get::<_, bool>(0), "no rest");
+        client.batch_execute("UPDATE ledger_fold SET next_at = now()").await.unwrap();
         client.batch_execute("ALTER TABLE terminal_ledger DROP CONSTRAINT no").await.unwrap();
         let folded = round(&mut client).await;
         assert_eq!((folded.events, folded.waiting), (2, 0));
@@ -142,6 +147,13 @@ async fn after_a_round_there_is_none_for_a_while() {
         assert_eq!(fold(&mut other, &rest).await.unwrap(), none);
         client.batch_execute("UPDATE ledger_fold SET next_at = now()").await.unwrap();
         assert_eq!(fold(&mut other, &rest).await.unwrap().events, 1);
+        // From a clock that was wrong.
+        add(&client, &[("t", 0, 3, 0)]).await;
+        client.batch_execute("UPDATE ledger_fold SET next_at = 'infinity'").await.unwrap();
+        assert_eq!(fold(&mut other, &rest).await.unwrap().events, 1);
+        client.batch_execute("DELETE FROM ledger_fold").await.unwrap();
+        let failed = fold(&mut other, &rest).await;
+        assert!(matches!(failed, Err(Error::NoTurn)), "{failed:?}");
     })
     .await;
 }

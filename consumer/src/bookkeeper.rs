@@ -1,5 +1,5 @@
-//! The folder: takes what batches have left of terminals' counters into their ledger. Every consumer
-//! has one; no two of them ever work at once.
+//! The bookkeeper: takes what batches have left of terminals' counters into their ledger. Every
+//! consumer has one; no two of them ever work at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use tracing::warn;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::rounds::Round;
+use crate::rounds::Recurring;
 use crate::settings::{Ledger, Settings};
 use crate::store::Connector;
 
 /// Keeps the terminals' ledger.
-pub(crate) struct Folder {
+pub(crate) struct Bookkeeper {
     pub(crate) settings: Arc<Settings>,
     pub(crate) connector: Arc<Connector>,
     pub(crate) metrics: Metrics,
@@ -23,7 +23,7 @@ pub(crate) struct Folder {
 /// Terminals that a warning names.
 const NAMED_MAX: usize = 5;
 
-impl Round for Folder {
+impl Recurring for Bookkeeper {
     async fn round(&mut self) -> Result<Option<Duration>, Error> {
         let Ledger { events_max, timeout_ms, .. } = self.settings.ledger;
         let timeout = Duration::from_millis(timeout_ms);
@@ -32,18 +32,14 @@ impl Round for Folder {
         let mut client = self.connector.connect().await?;
         let Folded { reused, is_full, waiting, .. } = fold(&mut client, &round).await?;
         self.metrics.ledger_waiting.set(waiting);
-        let found: i64 = reused.iter().map(|Reused { events, .. }| events).sum();
+        let found: usize = reused.iter().map(|Reused { conflicts, .. }| conflicts).sum();
         self.metrics.conflicts("counter_reused", found as u64);
         if found > 0 {
-            let mut terminals: Vec<_> = reused.into_iter().map(|one| one.terminal_id).collect();
-            terminals.sort_unstable();
-            terminals.dedup();
-            let count = terminals.len();
-            terminals.truncate(NAMED_MAX);
+            let first: Vec<_> = reused.iter().map(|one| &one.terminal_id).take(NAMED_MAX).collect();
             warn!(
-                events = found,
-                terminals = count,
-                first = ?terminals,
+                conflicts = found,
+                terminals = reused.len(),
+                ?first,
                 "terminals gave numbers of their counters twice; see identity_conflict"
             );
         }

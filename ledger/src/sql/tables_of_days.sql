@@ -1,2 +1,0 @@
-SELECT to_regclass('access_log_' || to_char(date 'epoch' + $1::int, 'YYYYMMDD'))::text,
-       to_regclass('access_log_' || to_char(date 'epoch' + $2::int, 'YYYYMMDD'))::text
