@@ -30,8 +30,19 @@ impl Recurring for Bookkeeper {
         let round = ledger::Round { events_max, timeout, ..ledger::Round::default() };
         let began = Instant::now();
         let mut client = self.connector.connect().await?;
-        let Folded { reused, is_full, waiting, .. } = fold(&mut client, &round).await?;
+        let folded = fold(&mut client, &round).await;
+        if folded.is_err() {
+            self.metrics.ledger_waiting.set(ledger::waiting(&client).await?);
+        }
+        let Folded { reused, is_full, is_slow, waiting, .. } = folded?;
         self.metrics.ledger_waiting.set(waiting);
+        if is_slow {
+            warn!(
+                timeout_ms,
+                "a day cannot be looked through for counters that came twice; \
+                 ledger.timeout_ms is too short for it"
+            );
+        }
         let found: usize = reused.iter().map(|Reused { conflicts, .. }| conflicts).sum();
         self.metrics.conflicts("counter_reused", found as u64);
         if found > 0 {

@@ -134,17 +134,17 @@ fn pair(
     conflicts: &mut Vec<(Place, Place)>,
 ) {
     let Some(first) = holders.first() else { return };
-    let rival = |of: &Holder| holders.iter().find(|other| other.id != of.id);
+    let Some(second) = holders.iter().find(|other| other.id != first.id) else { return };
+    let rival = |of: &Holder| if of.id == first.id { second } else { first };
     let mut is_named: HashSet<Place> =
         holders.iter().filter_map(|holder| named.get(&holder.at)).copied().collect();
     for holder in holders.iter().skip(1).chain([first]) {
         if named.contains_key(&holder.at) || (holder == first && is_named.contains(&first.at)) {
             continue;
         }
-        if let Some(rival) = rival(holder) {
-            conflicts.push((holder.at, rival.at));
-            is_named.insert(rival.at);
-        }
+        let rival = rival(holder).at;
+        conflicts.push((holder.at, rival));
+        is_named.insert(rival);
     }
 }
 

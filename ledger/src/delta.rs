@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use registry::{Slot, Timestamptz};
 use schemas::{Millis, TerminalCounter};
+use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
 use crate::numbers;
@@ -102,8 +103,17 @@ impl<'n> Columns<'n> {
         self.ends.push(self.seqs.len() as i32);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+    /// Adds them to the deltas once they are of so many events, and begins anew.
+    pub(crate) async fn insert_from(
+        &mut self,
+        events: i64,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), tokio_postgres::Error> {
+        if self.events >= events {
+            transaction.execute(INSERT, &self.parameters()).await?;
+            *self = Self::default();
+        }
+        Ok(())
     }
 
     /// For [`INSERT`].

@@ -23,4 +23,4 @@ mod taken;
 
 pub use delta::{Columns, Delta, INSERT};
 pub use error::Error;
-pub use fold::{Folded, Reused, Round, fold};
+pub use fold::{Folded, Reused, Round, fold, waiting};

@@ -147,6 +147,30 @@ async fn a_counter_that_stands_still_is_a_conflict_an_event() {
 }
 
 #[tokio::test]
+async fn what_comes_again_and_again_is_told_often_enough() {
+    Database::with(|database| async move {
+        let mut client = database.connect().await;
+        client.batch_execute(KEEP).await.unwrap();
+        for nth in 0..4 {
+            let still: Vec<_> = (0..60).map(|at| ("t", 0, 5, nth * 60 + at)).collect();
+            batch(&mut client, nth * 60, &still).await;
+            batch(&mut client, 1_000 + nth, &[("u", 0, 5, 1_000_000 + nth)]).await;
+            assert_eq!(round(&mut client).await.events, 61);
+        }
+        // Told until more than a hundred had come again, and of no other terminal less.
+        let mut all: Vec<(i64, i64)> = (1..120).map(|nth| (nth, 0)).collect();
+        all.extend((1..4).map(|nth| (1_000 + nth, 1_000)));
+        assert_eq!(conflicts(&client).await, all);
+        assert_eq!(ledger(&client).await, ["t 0 1 {[5,6)} 240", "u 0 1 {[5,6)} 4"]);
+        // Of another day, it is told again.
+        batch(&mut client, 2_000, &[("t", 0, 5, DAY)]).await;
+        round(&mut client).await;
+        assert!(conflicts(&client).await.contains(&(2_000, 0)));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn whoever_has_the_number_is_no_conflict_when_more_come() {
     Database::with(|database| async move {
         let mut client = database.connect().await;

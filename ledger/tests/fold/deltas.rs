@@ -1,5 +1,7 @@
 //! What becomes of deltas.
 
+use std::time::Duration;
+
 use ledger::{Error, Folded, Round, fold};
 use test_database::Database;
 
@@ -10,9 +12,10 @@ async fn rounds_at_once_take_each_once() {
     Database::with(|database| async move {
         let mut client = database.connect().await;
         client.batch_execute(KEEP).await.unwrap();
-        for nth in 0..200_u64 {
+        for nth in 0..200 {
             // Each number in two of them.
-            add(&client, &[("t", 0, nth / 2, nth as i64), ("t", 0, 1_000 + nth, DAY)]).await;
+            let two = [("t", 0, nth as u64 / 2, nth), ("t", 0, 1_000 + nth as u64, DAY + nth)];
+            batch(&mut client, 2 * nth, &two).await;
         }
         let mut rounds = Vec::new();
         for _ in 0..4 {
@@ -35,6 +38,8 @@ async fn rounds_at_once_take_each_once() {
             events += round.await.unwrap();
         }
         assert_eq!(events, 400);
+        let all: Vec<(i64, i64)> = (0..100).map(|nth| (4 * nth + 2, 4 * nth)).collect();
+        assert_eq!(conflicts(&client).await, all);
         assert_eq!(ledger(&client).await, ["t 0 1 {[0,100)} 200", "t 0 2 {[1000,1200)} 200"]);
         assert_eq!(round(&mut client).await, Folded::default());
     })
@@ -129,6 +134,30 @@ async fn what_a_round_may_not_look_for_any_more_is_left_to_the_next() {
         assert_eq!(conflicts(&client).await, all);
         let day = ledger(&client).await.pop().unwrap();
         assert_eq!(day, "t 0 21 {[0,12),[900,901)} 14");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_that_takes_too_long_holds_up_nothing_else() {
+    Database::with(|database| async move {
+        let mut client = database.connect().await;
+        client.batch_execute(KEEP).await.unwrap();
+        batch(&mut client, 0, &[("t", 0, 1, 0), ("u", 0, 1, DAY)]).await;
+        round(&mut client).await;
+        batch(&mut client, 10, &[("t", 0, 1, 2 * DAY), ("t", 0, 2, 2 * DAY + 1)]).await;
+        // Whoever reads that day waits.
+        let other = database.connect().await;
+        other.batch_execute("BEGIN; LOCK TABLE access_log_20160601").await.unwrap();
+        let short = Round { timeout: Duration::from_millis(300), ..RESTLESS };
+        let folded = fold(&mut client, &short).await.unwrap();
+        assert_eq!((folded.is_slow, folded.events, folded.waiting), (true, 1, 1));
+        assert_eq!(ledger(&client).await.pop().unwrap(), "u 0 2 {[1,2)} 1");
+        assert_eq!(conflicts(&client).await, []);
+        other.batch_execute("COMMIT").await.unwrap();
+        let folded = round(&mut client).await;
+        assert_eq!((folded.is_slow, folded.events, folded.waiting), (false, 1, 0));
+        assert_eq!(conflicts(&client).await, [(10, 0)]);
     })
     .await;
 }

@@ -97,6 +97,7 @@ pub async fn drop(
         for day in &plan.days {
             detach::detach(&client, day).await?;
         }
+        sweep::end_of_round(&client).await?;
         // What names a row goes before the row: nothing ever names what is not there.
         sweep::duplicates(&mut client, plan.before).await?;
         sweep::collisions(&mut client, plan.before).await?;

@@ -13,6 +13,8 @@ const ROWS_MAX: i64 = 10_000;
 /// Pages of one transaction: a page of 8 KiB has room for some 80 duplicates.
 const PAGES: usize = 32;
 
+const LOOKED_UP: &str = "a consumer is still looking for counters that came twice; nothing more than \
+    detaching is done; the same command again goes on where this one stopped";
 const WRITTEN: &str = "the days are dropped, but a consumer is still writing what terminals' counters \
     gave on them; the same command again takes that away, too";
 
@@ -82,6 +84,12 @@ pub(super) async fn permissions(client: &Client, before: Date) -> Result<(), Err
         while client.execute(sql, &[&before, &ROWS_MAX]).await? > 0 {}
     }
     Ok(())
+}
+
+/// Waits until no consumer takes in counters with the days of before: it might name an event that goes.
+pub(super) async fn end_of_round(client: &Client) -> Result<(), Error> {
+    let sql = "SELECT FROM ledger_fold FOR UPDATE";
+    client.execute(sql, &[]).await.map(drop).map_err(busy(LOOKED_UP))
 }
 
 /// Deletes what terminals' counters gave on those days. What a consumer takes in at this moment is
