@@ -20,6 +20,8 @@ pub(crate) struct Bookkeeper {
     pub(crate) metrics: Metrics,
 }
 
+/// How long the ledger may rest after a round before that is said.
+const RESTS_LONG: Duration = Duration::from_secs(20);
 /// Terminals that a warning names.
 const NAMED_MAX: usize = 5;
 
@@ -30,12 +32,14 @@ impl Recurring for Bookkeeper {
         let round = ledger::Round { events_max, timeout, ..ledger::Round::default() };
         let began = Instant::now();
         let mut client = self.connector.connect().await?;
-        let folded = fold(&mut client, &round).await;
-        if folded.is_err() {
-            self.metrics.ledger_waiting.set(ledger::waiting(&client).await?);
-        }
-        let Folded { reused, is_full, is_slow, waiting, .. } = folded?;
+        self.metrics.ledger_waiting.set(ledger::waiting(&client).await?);
+        let Folded { reused, is_full, is_slow, waiting, .. } = fold(&mut client, &round).await?;
         self.metrics.ledger_waiting.set(waiting);
+        let rest = began.elapsed() * round.rest;
+        if rest > RESTS_LONG {
+            let (took_ms, rest_ms) = (began.elapsed().as_millis(), rest.as_millis());
+            warn!(took_ms, rest_ms, "a round of the terminals' ledger took long; there is a rest");
+        }
         if is_slow {
             warn!(
                 timeout_ms,
@@ -46,15 +50,17 @@ impl Recurring for Bookkeeper {
         let found: usize = reused.iter().map(|Reused { conflicts, .. }| conflicts).sum();
         self.metrics.conflicts("counter_reused", found as u64);
         if found > 0 {
-            let first: Vec<_> = reused.iter().map(|one| &one.terminal_id).take(NAMED_MAX).collect();
+            let first: Vec<_> =
+                reused.iter().map(|one| &one.terminal_id[..]).take(NAMED_MAX).collect();
+            let first = first.join(", ");
             warn!(
                 conflicts = found,
                 terminals = reused.len(),
-                ?first,
+                first,
                 "terminals gave numbers of their counters twice; see identity_conflict"
             );
         }
         // As long as nobody folds now.
-        Ok(is_full.then(|| began.elapsed() * round.rest))
+        Ok(is_full.then_some(rest))
     }
 }

@@ -15,6 +15,9 @@ use crate::store::Sorted;
 /// What decisions on permissions count as in the metrics of optimistic locking.
 pub(crate) const DECIDE: &str = "decide";
 
+/// The kinds of `identity_conflict`.
+const CONFLICTS: [&str; 3] = ["event_id_reused", "payload_differs", "counter_reused"];
+
 /// The consumer's metrics; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -147,11 +150,16 @@ impl Metrics {
                 "dead_letters_waiting",
                 "Dead letters that will be replayed when what is wrong has healed.",
             )?,
-            identity_conflicts: make.counters(
-                "identity_conflicts_total",
-                "Events that claim what another has claimed, by kind: a sender is at fault.",
-                &["kind"],
-            )?,
+            identity_conflicts: {
+                let conflicts = make.counters(
+                    "identity_conflicts_total",
+                    "Events that claim what another has claimed, by kind: a sender is at fault.",
+                    &["kind"],
+                )?;
+                // A rise from nothing is seen where there was a nought.
+                CONFLICTS.iter().for_each(|kind| drop(conflicts.with_label_values(&[kind])));
+                conflicts
+            },
             ledger_waiting: make.gauge(
                 "ledger_waiting_events",
                 "Events of all consumers whose counters are not in the terminals' ledger yet.",

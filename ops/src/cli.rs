@@ -131,8 +131,8 @@ differs is opened and named:
   dropped     what was kept of dropped days is not what is missing in the tables
   bucket      10,000 offsets that differ, beyond those that were opened
   event_id_reused, counter_reused
-              with --identities: an event_id with another card or time; one terminal, epoch and seq
-              with another event_id
+              with --identities: an event_id with another card or time than the first in the log;
+              one terminal, epoch and seq with another event_id than the first that was received
 
 It says what it did not check, and what it could not prove. Consumers may run meanwhile.
 

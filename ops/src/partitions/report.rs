@@ -137,7 +137,8 @@ impl Report {
             text += &table.render();
         }
         for Side { table, rows } in self.sides.iter().filter(|side| side.rows > 0) {
-            text += &format!("with them {rows} rows of {table}\n");
+            let s = if *rows == 1 { "" } else { "s" };
+            text += &format!("with them {rows} row{s} of {table}\n");
         }
         if self.seals_folded > 0 {
             text += &format!("{} seals became part of the base (log_base)\n", self.seals_folded);

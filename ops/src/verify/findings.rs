@@ -87,6 +87,12 @@ impl Findings {
         self.counts.is_empty()
     }
 
+    /// How many are counted and not named.
+    pub(super) fn not_named(&self) -> u64 {
+        let named: usize = self.named.values().map(BTreeSet::len).sum();
+        self.counts.values().sum::<u64>().saturating_sub(named as u64)
+    }
+
     /// Those that are named, by kind and place.
     pub(super) fn named(self) -> Vec<Finding> {
         self.named.into_values().flatten().collect()

@@ -72,7 +72,7 @@ impl Snapshot {
         findings: &mut Findings,
     ) -> Result<(), Error> {
         let columns = "event_id, occurred_at, card_id, terminal_id, terminal_epoch, terminal_seq, \
-                       log_partition, log_offset";
+                       received_at, log_partition, log_offset";
         let collisions = Leaf { name: Found::Collision.name().to_owned(), day: None };
         let leaves = self.leaves.iter().filter(|leaf| leaf.reaches(options.since));
         let all = leaves::together(leaves.chain([&collisions]), columns);

@@ -59,6 +59,8 @@ pub struct Report {
     pub lost: i64,
     /// The first of what is wrong, one by one: up to 100 of each kind.
     pub findings: Vec<Finding>,
+    /// How much more of it is counted, and not named.
+    pub not_named: u64,
     /// Offsets that wait in Kafka for a consumer.
     pub waiting: i64,
     /// What was verified, by partition.
@@ -131,6 +133,7 @@ impl Report {
             proved_by_seals: compared.by_seals,
             unproved: compared.unproved + before_base,
             lost: compared.lost,
+            not_named: findings.not_named(),
             findings: findings.named(),
             waiting: counted.unread,
             partitions: scope.parts().map(partition).collect(),
@@ -181,6 +184,9 @@ impl Report {
         text += &format!("{seals} seals in a chain; {seconds:.1} s, {rate} events/s\n");
         if !self.findings.is_empty() {
             text += &self.table();
+        }
+        if self.not_named > 0 {
+            text += &format!("and {} more: the first 100 of each kind are named\n", self.not_named);
         }
         for what in &self.not_checked {
             text += &format!("not checked: {what}\n");
@@ -245,6 +251,7 @@ fn not_checked(
     if !again.is_empty() {
         not.push(format!("what is being read again: partition {}", again.join(", ")));
     }
+    not.push("identity_conflict and terminal_ledger, which consumers keep".to_owned());
     if !options.identities {
         not.push("one identity twice, where batches apart held it; --identities does".to_owned());
     }
@@ -258,6 +265,9 @@ fn left_out(snapshot: &Snapshot, scope: &Scope, options: &Options) -> Vec<String
     let others = snapshot.positions.keys().filter(|partition| !options.wants(**partition)).count();
     if others > 0 {
         not.push(format!("{others} other partitions (--partition)"));
+    }
+    if options.identities && (others > 0 || options.since.is_some()) {
+        not.push("identities that an event which is left out has, too (--identities)".to_owned());
     }
     let Some(since) = options.since else { return not };
     let applied: i64 = scope.parts().map(|(_, part)| overlap(part.span, part.span)).sum();

@@ -260,7 +260,7 @@ async fn a_writer_goes_on_after_an_upgrade() {
 /// Every privilege on every table of ours, by role: what is not here is refused.
 const MATRIX: &str = "
     gatelog_operator: access_log r, collision r, consumer_offset r, dead_letter raw, \
-        dead_letter_action ra, duplicate_event r, log_topic r, offset_gap r, outbox rd, \
+        dead_letter_action ra, duplicate_event r, identity_conflict r, log_topic r, offset_gap r, outbox rd, \
         parked_event r, retention r, terminal r
     gatelog_reader:
     gatelog_writer: access_log ra, card_state raw, collision ra, consumer_offset raw, \

@@ -76,8 +76,8 @@ GRANT SELECT, DELETE,
     UPDATE (key, value, header_names, header_values, since, expires_at, taken)
     ON outbox TO gatelog_operator;
 GRANT SELECT
-    ON access_log, collision, duplicate_event, parked_event, offset_gap, consumer_offset, log_topic,
-       retention, terminal
+    ON access_log, collision, duplicate_event, identity_conflict, parked_event, offset_gap,
+       consumer_offset, log_topic, retention, terminal
     TO gatelog_operator;
 
 -- The days that are there. A new day takes over who may read access_log and add to it (ensure_day).

@@ -1,5 +1,5 @@
--- One terminal, epoch and seq with another event_id: each event after the first in the log, and the
--- first. {rows} is all rows and collisions; as event_ids.sql.
+-- One terminal, epoch and seq with another event_id: each event after the first that was received, and
+-- the first, as consumers name them in identity_conflict. {rows} is all rows and collisions; as event_ids.sql.
 WITH repeated AS (
     SELECT terminal_id, terminal_epoch, terminal_seq
     FROM {rows} s
@@ -14,7 +14,7 @@ WITH repeated AS (
     FROM {rows} s JOIN repeated r USING (terminal_id, terminal_epoch, terminal_seq)
     WINDOW first AS (
         PARTITION BY terminal_id, terminal_epoch, terminal_seq
-        ORDER BY s.log_partition, s.log_offset)
+        ORDER BY s.received_at, s.log_partition, s.log_offset)
 )
 SELECT log_partition, log_offset, other_partition, other_offset
 FROM placed
