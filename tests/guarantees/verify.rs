@@ -197,6 +197,10 @@ async fn people_are_told_the_verdict_first_and_never_a_card() -> Result<()> {
     let (code, out, err) = world.gatelog(&["verify", "--identities"]).await?;
     assert!(code == 1 && out.starts_with("NOT ok: 304 events, 204 outcomes: 100 missing"), "{out}");
     assert!(!out.contains("c1") && !err.contains("c1"), "{out}{err}");
+    assert!(!out.contains(" more: "), "all are named: {out}");
+    world.db.execute("DELETE FROM access_log WHERE card_id = 'c2'", &[]).await?;
+    let (_, out, _) = world.gatelog(&["verify"]).await?;
+    assert!(out.contains("200 missing") && out.contains("and 100 more: the first 100"), "{out}");
     Ok(())
 }
 

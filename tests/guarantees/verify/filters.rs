@@ -83,5 +83,8 @@ async fn one_identity_is_one_event_wherever_it_stands() -> Result<()> {
     // A part that holds one of the two only says nothing.
     let (code, report) = world.verify_only(&["--identities", "--since", "2016-06-02"]).await?;
     assert_eq!((code, &report["identities"]), (0, &json!(0)), "{report:#}");
+    let not = "identities that an event which is left out has, too (--identities)";
+    let said = report["not_checked"].as_array().is_some_and(|all| all.contains(&json!(not)));
+    assert!(said, "that it does not see the other: {report:#}");
     Ok(())
 }
