@@ -103,15 +103,19 @@ async fn transact(client: &mut Client, round: &Round, is_ours: &mut bool) -> Res
     // ahead says nothing.)
     let turn = "SELECT next_at NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '2 h' \
                 FROM ledger_fold FOR UPDATE SKIP LOCKED";
-    *is_ours = transaction.query_opt(turn, &[]).await?.is_some_and(|row| row.get(0));
+    let turn = transaction.query_opt(turn, &[]).await?;
+    if turn.is_none() {
+        // Another has it, unless nobody can.
+        let turns = transaction.query_one("SELECT count(*) FROM ledger_fold", &[]).await?;
+        if turns.get::<_, i64>(0) == 0 {
+            return Err(Error::NoTurn);
+        }
+    }
+    *is_ours = turn.is_some_and(|row| row.get(0));
     if *is_ours {
         folded = fold_all(&mut transaction, round, began).await?;
         let rest = began.elapsed().as_secs_f64() * f64::from(round.rest);
         transaction.execute(REST, &[&rest]).await?;
-    }
-    let turns = transaction.query_one("SELECT count(*) FROM ledger_fold", &[]).await?;
-    if turns.get::<_, i64>(0) == 0 {
-        return Err(Error::NoTurn);
     }
     folded.waiting = waiting(&transaction).await?;
     transaction.commit().await?;

@@ -23,7 +23,9 @@ impl Taken {
         let mut taken = Self::default();
         for delta in deltas {
             let id = delta.try_get("id")?;
-            taken.add(delta).map_err(|_| Error::Unreadable(id))?.ok_or(Error::Unreadable(id))?;
+            let unreadable = |source| Error::Unreadable { id, source };
+            let added = taken.add(delta).map_err(|error| unreadable(Some(error)))?;
+            added.ok_or_else(|| unreadable(None))?;
         }
         let groups = taken.days.values_mut().flat_map(Groups::values_mut);
         // Each batch's are in order already, and lie behind each other: a stable sort merges such runs.

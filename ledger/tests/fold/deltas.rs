@@ -192,13 +192,28 @@ async fn a_row_that_no_consumer_wrote_is_named() {
     Database::with(|database| async move {
         let mut client = database.connect().await;
         client.batch_execute(KEEP).await.unwrap();
-        let forged = "INSERT INTO ledger_delta
-            (events, terminal_ids, terminal_epochs, occurred_from, occurred_to, ends, seqs)
-            VALUES (1, '{t}', '{1}', '{2016-06-01Z}', '{2016-06-01Z}', '{2}', '\\x05ff')
-            RETURNING id";
-        let id: i64 = client.query_one(forged, &[]).await.unwrap().get(0);
-        let failed = fold(&mut client, &RESTLESS).await;
-        assert!(matches!(failed, Err(Error::Unreadable(row)) if row == id), "{failed:?}");
+        // A number that does not end, more of them than are told, a group without its times, and none.
+        for (ends, to, seqs, has_cause) in [
+            ("{2}", "{2016-06-01Z}", "\\x05ff", false),
+            ("{1}", "{2016-06-01Z}", "\\x0505", false),
+            ("{1}", "{}", "\\x05", false),
+            ("{NULL}", "{2016-06-01Z}", "\\x05", true),
+        ] {
+            let forged = format!(
+                "INSERT INTO ledger_delta
+                 (events, terminal_ids, terminal_epochs, occurred_from, occurred_to, ends, seqs)
+                 VALUES (1, '{{t}}', '{{1}}', '{{2016-06-01Z}}', '{to}', '{ends}', '{seqs}')
+                 RETURNING id"
+            );
+            let row: i64 = client.query_one(&forged, &[]).await.unwrap().get(0);
+            match fold(&mut client, &RESTLESS).await {
+                Err(Error::Unreadable { id, source }) => {
+                    assert_eq!((id, source.is_some()), (row, has_cause), "{ends} {seqs}");
+                }
+                other => panic!("{ends} {seqs}: {other:?}"),
+            }
+            client.execute("DELETE FROM ledger_delta", &[]).await.unwrap();
+        }
     })
     .await;
 }
